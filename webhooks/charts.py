@@ -19,10 +19,9 @@ def stacked(series: Mapping[datetime, DeliveryStats], title: str) -> SafeString:
     """Return the chart with its legend, the oldest bucket on the left."""
     moments = sorted(series)
     counts = [{status: getattr(series[moment], status) for status in COLOURS} for moment in moments]
-    labels = [f"{moment:%Y-%m-%d %H:%M} UTC" for moment in moments]
     context = {
         "title": title,
-        "chart": charts.stacked(counts, list(COLOURS), labels, COLOURS),
+        "chart": charts.stacked(counts, list(COLOURS), moments, COLOURS),
         "span": (moments[0], moments[-1]) if moments else None,
         "totals": [(status, colour, sum(each[status] for each in counts)) for status, colour in COLOURS.items()],
     }

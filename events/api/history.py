@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -77,6 +78,15 @@ class HistoryQuerySerializer(EventFilterSerializer):
     order = serializers.ChoiceField(
         choices=["oldest", "newest"], default="oldest", help_text="Which events come first."
     )
+    workspace = serializers.UUIDField(required=False, help_text="Only events of this workspace.")
+
+    def event_filter(self, user: Any) -> EventFilter:
+        """Return the filter, limited to what `user` may see, and to the workspace."""
+        event_filter = super().event_filter(user)
+        if (workspace := self.validated_data.get("workspace")) is None:
+            return event_filter
+        visible = [each for each in event_filter.workspaces or () if each == workspace]
+        return replace(event_filter, workspaces=visible, installation=False)
 
 
 class EventTypeSerializer(serializers.Serializer[Any]):

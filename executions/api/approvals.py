@@ -66,6 +66,7 @@ class ApprovalFilterSerializer(QuerySerializer):
         " decision. all: every approval.",
     )
     execution = serializers.UUIDField(required=False)
+    workspace = serializers.UUIDField(required=False)
 
 
 class DecisionSerializer(BodySerializer):
@@ -108,6 +109,8 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
         rows = approvals.listed(cast(User, request.user), query.validated_data["show"])
         if execution := query.validated_data.get("execution"):
             rows = rows.filter(execution=execution)
+        if workspace := query.validated_data.get("workspace"):
+            rows = rows.filter(execution__workspace=workspace)
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(self._serialized(request, page, many=True))
 

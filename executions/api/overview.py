@@ -90,6 +90,10 @@ class TimelineRunSerializer(serializers.Serializer[Any]):
     failed_ms = serializers.ListField(
         child=serializers.FloatField(), help_text="When its earlier attempts failed; of many, the first and the newest."
     )
+    retries = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField()),
+        help_text="The delays before its further attempts: pairs of from and to.",
+    )
 
 
 class TimelineCellSerializer(serializers.Serializer[Any]):

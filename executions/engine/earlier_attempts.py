@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -14,13 +15,19 @@ MAX_BODY = 2_000
 """The most characters of a response's body that are kept of each."""
 
 
-def attempts_with(row: NodeRun, error: dict[str, Any], duration_ms: float) -> list[dict[str, Any]]:
+def attempts_with(row: NodeRun, error: dict[str, Any], duration_ms: float, delay_ms: float) -> list[dict[str, Any]]:
     """Return the attempts of a node run with the one that has just failed: `{attempt, ended_at, duration_ms,
-    error}`."""
+    retry_at, error}`. The next attempt is due at `retry_at`, after the delay."""
     known: list[dict[str, Any]] = list(row.attempts or [])
-    ended_at = timezone.now().isoformat()
+    ended_at = timezone.now()
     known.append(
-        {"attempt": row.attempt, "ended_at": ended_at, "duration_ms": round(duration_ms, 3), "error": _shortened(error)}
+        {
+            "attempt": row.attempt,
+            "ended_at": ended_at.isoformat(),
+            "duration_ms": round(duration_ms, 3),
+            "retry_at": (ended_at + timedelta(milliseconds=delay_ms)).isoformat(),
+            "error": _shortened(error),
+        }
     )
     return known if len(known) <= MAX_ATTEMPTS else [known[0], *known[2:]]
 

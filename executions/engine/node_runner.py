@@ -330,7 +330,7 @@ class NodeRunner:
     def _retry(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], retry_after: float | None) -> Change:
         delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
         row = active.row
-        row.attempts = attempts_with(row, error, active.took_ms)
+        row.attempts = attempts_with(row, error, active.took_ms, delay_ms)
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
         again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges)

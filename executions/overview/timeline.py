@@ -34,8 +34,9 @@ SELECT n.node_id, n.run_index, n.status, n.attempt, n.started_at, n.ended_at, n.
       AND source.run_index = ref.run_index),
   (SELECT array_agg(ARRAY[w.created_at, w.resolved_at] ORDER BY w.created_at) FROM executions_wait w
     WHERE w.execution_id = n.execution_id AND w.node_id = n.node_id AND w.run_index = n.run_index),
-  (SELECT array_agg(failed.ended_at ORDER BY failed.ended_at) FROM json_to_recordset(
-    CASE json_typeof(n.attempts) WHEN 'array' THEN n.attempts END) AS failed(ended_at timestamptz))
+  (SELECT array_agg(ARRAY[failed.ended_at, failed.retry_at] ORDER BY failed.ended_at) FROM json_to_recordset(
+    CASE json_typeof(n.attempts) WHEN 'array' THEN n.attempts END)
+    AS failed(ended_at timestamptz, retry_at timestamptz))
 FROM executions_noderun n WHERE n.id = ANY(%s) ORDER BY n.started_at, n.id
 """
 # Each run adds its start and its end to the buckets that they fall in. The time within a bucket follows from the runs
@@ -77,6 +78,8 @@ class TimelineRun:
     """When it waited: from and to."""
     failed_ms: list[float] = field(default_factory=list)
     """When its earlier attempts failed."""
+    retries: list[tuple[float, float]] = field(default_factory=list)
+    """The delays before its further attempts: from and to. Without those of which no end is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,38 +139,32 @@ def timeline(execution: Execution, from_ms: float = 0, to_ms: float | None = Non
 
 def _runs(cursor: Any, ids: list[UUID], zero: datetime) -> list[TimelineRun]:
     cursor.execute(_RUNS, [ids])
-    found = []
-    for (
+    return [_run(row, zero) for row in cursor.fetchall()]
+
+
+def _run(row: tuple[Any, ...], zero: datetime) -> TimelineRun:
+    node, run_index, status, attempt, started, ended, wake_at, no_error, ready, waits, failures = row
+    failed = [(failed_at, _earlier(retry_at, ended)) for failed_at, retry_at in failures or []]
+    waited = [(_ms(begun, zero), _ms(over, zero)) for begun, over in waits or []]
+    if not waited and not failed and wake_at is not None and no_error:  # it waited for a time, from its start
+        waited = [(_ms(started, zero), _ms(_earlier(wake_at, ended), zero))]
+    return TimelineRun(
         node,
         run_index,
         status,
         attempt,
-        started,
-        ended,
-        wake_at,
-        no_error,
-        ready,
-        waits,
-        failures,
-    ) in cursor.fetchall():
-        waited = [(_ms(begun, zero), _ms(over, zero)) for begun, over in waits or []]
-        if not waited and wake_at is not None and no_error:  # it waited for a time, from its start
-            waited = [(_ms(started, zero), _ms(min(wake_at, ended) if ended else wake_at, zero))]
-        waiting = [(begun, over) for begun, over in waited if begun is not None]
-        found.append(
-            TimelineRun(
-                node,
-                run_index,
-                status,
-                attempt,
-                _ms(ready, zero),
-                _ms(started, zero) or 0.0,
-                _ms(ended, zero),
-                waiting,
-                [_ms(moment, zero) or 0.0 for moment in failures or []],
-            )
-        )
-    return found
+        _ms(ready, zero),
+        _ms(started, zero) or 0.0,
+        _ms(ended, zero),
+        [(begun, over) for begun, over in waited if begun is not None],
+        [_ms(failed_at, zero) or 0.0 for failed_at, _ in failed],
+        [(_ms(failed_at, zero) or 0.0, _ms(retry_at, zero) or 0.0) for failed_at, retry_at in failed if retry_at],
+    )
+
+
+def _earlier(moment: datetime | None, end: datetime | None) -> datetime | None:
+    """Return the moment, or the end if it is earlier: a run may end in a wait."""
+    return min(moment, end) if moment and end else moment
 
 
 def _cells(rows: Iterable[tuple[Any, ...]], width: float) -> dict[str, list[TimelineCell]]:

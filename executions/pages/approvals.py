@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +16,8 @@ from events.catalogue.stream_names import FEED
 from executions.models import Wait
 from executions.waits import approvals
 from executions.waits.approval_items import items_of
-from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.models import Role, User
+from workflow_platform.core.accounts.workspace_choice import offered, shown_workspace
 from workflow_platform.core.api.page_filters import uuid_or_none
 
 LISTED = 50
@@ -29,7 +32,11 @@ def page(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     show = request.GET.get("show", "mine")
     show = show if show in SHOWS else "mine"
-    query = approvals.listed(user, show).order_by("-id")
+    shown = _workspace(request, user)
+    query = approvals.listed(user, show).select_related("execution__workspace").order_by("-id")
+    elsewhere = approvals.listed(user, "mine").exclude(execution__workspace=shown)[:MAX_COUNTED].count() if shown else 0
+    if shown is not None:
+        query = query.filter(execution__workspace=shown)
     if (before := uuid_or_none(request.GET.get("before"))) is not None:
         query = query.filter(pk__lt=before)
     waits = list(query[: LISTED + 1])
@@ -40,13 +47,25 @@ def page(request: HttpRequest) -> HttpResponse:
         "approvals": [_row(wait, user, roles) for wait in waits[:LISTED]],
         "before": before,
         "older": waits[LISTED - 1].pk if len(waits) > LISTED else None,
+        "workspaces": offered(user, Role.VIEWER),
+        "shown": shown,
+        "elsewhere": elsewhere,
+        "parameters": f"&{urlencode({'workspace': shown or ''})}" if "workspace" in request.GET else "",
         "page_data": {"head": head},
     }
     return render(request, "executions/approvals.html", context)
 
 
+def _workspace(request: HttpRequest, user: User) -> UUID | None:
+    """Return the workspace whose approvals are listed: that of the URL, else the one chosen in the navigation. None:
+    all."""
+    named = request.GET.get("workspace")
+    return uuid_or_none(named) if named is not None else shown_workspace(user)
+
+
 def count(request: HttpRequest) -> dict[str, Any]:
-    """Give every page `approvals_count`, the open approvals for the caller; queried only where it is shown."""
+    """Give every page `approvals_count`, the open approvals for the caller in all workspaces; queried only where it is
+    shown."""
     return {"approvals_count": SimpleLazyObject(lambda: _count(request.user))}
 
 

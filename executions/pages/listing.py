@@ -65,7 +65,7 @@ def _chart(minutes: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
     moments = [first + timedelta(minutes=index) for index in range(MINUTES)]
     counts = [by_minute.get(moment, {}) for moment in moments]
-    return charts.stacked(counts, ["completed", "failed"], [f"{moment:%H:%M} UTC" for moment in moments])
+    return charts.stacked(counts, ["completed", "failed"], moments)
 
 
 def workflows_with_runs(user: User, text: str = "") -> QuerySet[Workflow]:

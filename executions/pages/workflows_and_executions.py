@@ -23,6 +23,7 @@ from events.replay import reading as replay_reading
 from events.replay.models import Replay, ReplayStatus, ReplayTarget
 from executions.admission.explanation import explain
 from executions.domain.graph import Graph
+from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.overview.expected import expected
@@ -45,6 +46,8 @@ VERSIONS = 30
 SHOWN_CHILDREN = 10
 RERUNS = 5
 MAX_COUNTED = 10_000
+PANEL_SIZES = ((6, "small"), (14, "medium"))
+"""Timeline and inspector are as high as so many nodes need; with more they are large."""
 MIN_HEIGHT, MAX_HEIGHT = 180, 480
 """Of the graph, as in viewport.js: the page keeps the room before the script draws it."""
 
@@ -179,6 +182,9 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "execution": row,
         "replay": replay,
         "graph_height": round(max(MIN_HEIGHT, min(MAX_HEIGHT, graph["layout"]["height"]))),
+        "panels_size": next((size for most, size in PANEL_SIZES if len(graph["nodes"]) <= most), "large"),
+        "ended": row.ended_at is not None,
+        "resumable": row.status == ExecutionStatus.PAUSED or row.pause_request is not None,
         "reruns": reruns[:RERUNS],
         "more_reruns": len(reruns) > RERUNS,
         "rerun_from": labels.get(row.rerun_from, row.rerun_from),
@@ -201,6 +207,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
             "graph": graph,
             "expected": asdict(expected(row)),
             "server_time": timezone.now().isoformat(),
+            "queued_at": row.queued_at.isoformat(),
             "icons": static("icons.svg"),
         },
     }

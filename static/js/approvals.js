@@ -2,7 +2,7 @@
 import { showConnection } from "./connection.js";
 import { onDecision } from "./decisions.js";
 import { EventStream } from "./event_stream.js";
-import { data } from "./page.js";
+import { data, findById } from "./page.js";
 import { refresher } from "./refresh.js";
 
 const KINDS = ["waiting", "resumed", "paused", "completed", "failed", "cancelled", "timed_out"];
@@ -14,3 +14,6 @@ const connection = new EventStream();
 showConnection(connection);
 const types = KINDS.map((kind) => `execution.${kind}`);
 connection.subscribe("executions", { after: data.head, types, onEvents: refresh });
+
+const filters = findById("filters", HTMLFormElement);
+filters?.addEventListener("change", () => filters.submit());

@@ -18,8 +18,10 @@ export function nextAttemptAt(run, answer) {
     return answer?.error || run.waitsFor?.kind === "retry" ? run.waitsFor?.until ?? null : null;
   }
   const last = run.retries.at(-1);
-  const at = last ? Date.parse(last.at) + last.delayMs : 0;
-  return last && run.attempt === last.attempt + 1 && at > Date.now() ? new Date(at).toISOString() : null;
+  const kept = answer?.attempts.at(-1); // the page may have come after the event
+  const at = last ? Date.parse(last.at) + last.delayMs : Date.parse(kept?.retry_at ?? "");
+  const failed = last?.attempt ?? kept?.attempt ?? 0;
+  return run.attempt === failed + 1 && at > Date.now() ? new Date(at).toISOString() : null;
 }
 
 /**

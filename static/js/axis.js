@@ -17,10 +17,12 @@ export const roundStep = (ms, parts) => STEPS.find((step) => ms / step <= parts)
 
 /**
  * Return the text of a moment on the axis: milliseconds or seconds below a minute, and then the two largest units.
- * @param {number} ms since the start
+ * @param {number} ms since the start; negative before it
  * @param {number} step between the marks
+ * @returns {string}
  */
 export function tickText(ms, step) {
+  if (ms < 0) return `−${tickText(-ms, step)}`;
   if (ms < MINUTE) {
     if (ms < SECOND || step < 1) return `${rounded(ms, step)} ms`;
     return `${rounded(ms / SECOND, step / SECOND)} s`;

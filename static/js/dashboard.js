@@ -6,6 +6,7 @@ import { followRange } from "./range_filter.js";
 import { onRowKeys } from "./row_keys.js";
 import { followViews } from "./saved_views.js";
 import { Selection } from "./selection.js";
+import { isoMoment } from "./time_inputs.js";
 import { toast } from "./toast.js";
 
 const form = formById("filters");
@@ -43,7 +44,7 @@ function apiFilter() {
   if (hours) filter.since = new Date(Date.now() - hours * 3_600_000).toISOString();
   else {
     for (const name of ["since", "until"]) {
-      if (chosen.get(name)) filter[name] = new Date(`${chosen.get(name)}Z`).toISOString();
+      if (chosen.get(name)) filter[name] = isoMoment(String(chosen.get(name)));
     }
   }
   // The filter of an operation says something, even if it is everything until now.

@@ -1,4 +1,5 @@
 /** JSON data as a tree, a table or text, with search, paths, values and a download. */
+import { write } from "./exact_json.js";
 import { pathText, search } from "./json_paths.js";
 import { itemsView, jsonView, lineOf, preview } from "./json_view.js";
 import { counted, element, icon, messageOf, number } from "./page.js";
@@ -62,7 +63,7 @@ export class DataView {
     });
     const legend = element("legend", {}, `Show ${this.options.label} as`);
     const copy = button("copy", `Copy ${this.options.label} as JSON`, () => {
-      copyAndTell(JSON.stringify(this.value, null, 2));
+      copyAndTell(write(this.value, 2));
     });
     const save = button("download", `Download ${this.options.label} as JSON`, () => this.#download(save));
     const forms = element("fieldset", { class: "segments small" }, legend, ...choices);
@@ -140,7 +141,7 @@ export class DataView {
       while (Array.isArray(this.value) && this.value.length < Math.min(total, MAX_DOWNLOAD)) {
         if (!await this.#load(LARGE_PAGE)) break;
       }
-      const url = URL.createObjectURL(new Blob([JSON.stringify(this.value, null, 2)], { type: "application/json" }));
+      const url = URL.createObjectURL(new Blob([write(this.value, 2)], { type: "application/json" }));
       element("a", { href: url, download: `${label.replaceAll(/\W+/g, "-")}.json` }).click();
       setTimeout(() => URL.revokeObjectURL(url), 1000);
       if (total > MAX_DOWNLOAD) {
@@ -198,11 +199,11 @@ function button(picture, label, onClick) {
 }
 
 /** @param {unknown} value */
-const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
+const asText = (value) => (typeof value === "string" ? value : write(value, 2));
 
 /** @param {unknown} value */
 function jsonText(value) {
-  const text = JSON.stringify(value, null, 2);
+  const text = write(value, 2);
   const rest = text.length - MAX_JSON;
   const shown = element("pre", { class: "json-text", tabindex: "0" }, rest > 0 ? text.slice(0, MAX_JSON) : text);
   if (rest > 0) shown.append(element("small", {}, `\n… ${number(rest)} more characters: download it to see all`));

@@ -41,7 +41,7 @@ export function onDecision(root, then) {
   });
 }
 
-/** The decisions that an execution waits for, above its graph. */
+/** The decisions that an execution waits for, at the bottom of the window. */
 export class Decisions {
   #shown = "";
 

@@ -1,4 +1,5 @@
 /** What differs between two definitions of a workflow. */
+import { write } from "./exact_json.js";
 import { element } from "./page.js";
 
 /**
@@ -15,7 +16,7 @@ const CONTEXT = 2; // equal lines around a change
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** @param {unknown} left @param {unknown} right */
-const same = (left, right) => JSON.stringify(left) === JSON.stringify(right);
+const same = (left, right) => write(left) === write(right);
 
 /**
  * Yield the fields that differ, as deep as both sides are objects.
@@ -113,7 +114,7 @@ export function lineChanges(before, after) {
 /** @param {unknown} value */
 function linesOf(value) {
   if (value === undefined) return [];
-  return (typeof value === "string" ? value : JSON.stringify(value, null, 2)).split("\n");
+  return (typeof value === "string" ? value : write(value, 2)).split("\n");
 }
 
 /** @param {FieldChange} change */

@@ -1,4 +1,5 @@
 /** A textarea for JSON with line numbers, marked lines, and a way from a node to its line. */
+import { read, write } from "./exact_json.js";
 import { element, messageOf } from "./page.js";
 
 /** @param {string} text */
@@ -16,7 +17,7 @@ export class InvalidJson extends Error {
 /** Parse JSON. Throws InvalidJson. @param {string} text */
 export function parse(text) {
   try {
-    return JSON.parse(text);
+    return read(text);
   } catch (error) {
     const message = messageOf(error);
     const position = /position (\d+)/.exec(message);
@@ -45,7 +46,7 @@ export class JsonEditor {
 
   /** @param {unknown} value */
   set(value) {
-    this.area.value = JSON.stringify(value, null, 2);
+    this.area.value = write(value, 2);
     this.#number();
   }
 

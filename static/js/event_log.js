@@ -5,6 +5,7 @@
  * follows. A filter also searches the server for the events before the first one (`log_search.js`).
  */
 import { colour, kindOf, LIFECYCLE, subject, summary } from "./event_text.js";
+import { write } from "./exact_json.js";
 import { jsonView } from "./json_view.js";
 import { LogSearch } from "./log_search.js";
 import { momentElement } from "./moments.js";
@@ -34,6 +35,7 @@ const [KEPT, SLACK] = [20_000, 5000]; // events in memory while it follows
 const MOST = 250_000; // events in memory that the user has loaded
 const [FEW, MANY] = [500, 1000]; // events per page
 const MOST_NODES = 9; // nodes whose names match, in one search
+const OUT_OF_SIGHT = 1000; // ms between drawings while nobody can see it
 const TYPING = 250; // ms after which a text is searched for
 
 export class EventLog {
@@ -51,6 +53,8 @@ export class EventLog {
   #following = true;
   #paused = false;
   #loading = false;
+  #inSight = true;
+  #drawnAt = 0;
   over = false; // the stream has ended
 
   /** @param {Parts} parts @param {Map<string, string>} names of the nodes by id @param {Source} source */
@@ -68,6 +72,10 @@ export class EventLog {
     for (const control of [parts.search, parts.types]) control.addEventListener("input", () => this.#filter());
     parts.level.addEventListener("change", () => this.#filter());
     parts.follow.addEventListener("click", () => this.#toggle());
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.#inSight = isIntersecting;
+      if (isIntersecting) this.draw();
+    }).observe(parts.list);
     const [few, all] = parts.earlier.querySelectorAll("button");
     few.addEventListener("click", () => this.#search ? this.#search.toggle() : this.#load(FEW));
     all.addEventListener("click", () => this.#load(Infinity));
@@ -109,7 +117,7 @@ export class EventLog {
     return (/** @type {Envelope} */ event) => {
       if (kind ? kindOf(event) !== kind : lifecycle && !LIFECYCLE.has(kindOf(event))) return false;
       if (!text) return true;
-      const content = [event.type, subject(event, this.names), summary(event), JSON.stringify(event.data)].join(" ");
+      const content = [event.type, subject(event, this.names), summary(event), write(event.data)].join(" ");
       return content.toLowerCase().includes(text);
     };
   }
@@ -167,6 +175,9 @@ export class EventLog {
 
   /** Show the events that were added. */
   draw() {
+    const at = performance.now();
+    if (!this.#inSight && !this.over && at - this.#drawnAt < OUT_OF_SIGHT) return;
+    this.#drawnAt = at;
     const fresh = this.#events.slice(this.#filtered).filter(this.#matcher());
     this.#filtered = this.#events.length;
     for (const event of fresh) this.#matches.push(event);

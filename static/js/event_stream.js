@@ -34,6 +34,7 @@
  *            onLive?: (sequence: number) => void,
  *            onEnd?: (sequence: number, removed: boolean) => void, onError?: (problem: Problem) => void}} Options
  */
+import { read } from "./exact_json.js";
 import { Subscription } from "./subscription.js";
 
 const [FIRST_DELAY, MAX_DELAY] = [250, 1200]; // ms: with the longest, the connection is back within 2 s of the server
@@ -198,7 +199,7 @@ export class EventStream extends EventTarget {
       this.#pings = setInterval(() => this.#ping(PONG_TIMEOUT), PING_INTERVAL);
       this.update();
     };
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onmessage = ({ data }) => this.#receive(read(data));
     socket.onclose = ({ code }) => this.#lost(code);
   }
 

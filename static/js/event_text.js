@@ -1,4 +1,5 @@
 /** The text and the colour of an event. */
+import { momentText } from "./moments.js";
 import { counted, duration, number } from "./page.js";
 
 /** @import { Envelope, ItemProgress, Withdrawal } from "./types.js" */
@@ -62,6 +63,11 @@ export function progressText({ completed, failed, total }) {
   return `${number(completed)} of ${failed ? `${number(total)} · ${number(failed)} failed` : counted(total, "item")}`;
 }
 
+const MOMENT = /\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)/g;
+
+/** Return a text of the server with its times as the pages show them. @param {string} text */
+export const withMoments = (text) => text.replace(MOMENT, (moment) => momentText(moment, "second"));
+
 /** Return the details of an event in a few words. @param {Envelope} event */
 export function summary({ data: d }) {
   if (d.edge) return counted(d.items, "item");
@@ -73,7 +79,7 @@ export function summary({ data: d }) {
   if (d.summary) return `${counted(d.summary.nodes_executed, "node run")} in ${duration(d.summary.duration_ms)}`;
   if (d.items?.total) return progressText(d.items);
   if (d.total) return `${d.completed} of ${d.total} nodes`;
-  const parts = [d.reason, d.message, d.rerun_of ? "rerun" : null];
+  const parts = [d.reason && withMoments(d.reason), d.message, d.rerun_of ? "rerun" : null];
   if (d.output_items !== undefined) {
     parts.push(`${counted(d.output_items, "item")} in ${duration(d.duration_ms)}`, d.from_cache ? "cached" : null);
     if (d.failed_items) parts.push(`${counted(d.failed_items, "input item")} failed`);

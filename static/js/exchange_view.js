@@ -1,5 +1,6 @@
 /** What a node run sent to another system and what came back. */
 import { DataView } from "./data_view.js";
+import { read } from "./exact_json.js";
 import { counted, element, number, size } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
@@ -45,7 +46,7 @@ function bodyView(body, bytes, label) {
     return [element("p", { class: "muted" }, text)];
   }
   try {
-    const value = JSON.parse(body);
+    const value = read(body);
     if (value !== null && typeof value === "object") return [new DataView(value, { label: `body ${label}` }).root];
   } catch {
     // Not JSON, or cut: the text is shown.

@@ -22,6 +22,7 @@ import {
   RequestError,
 } from "./page.js";
 import { showReplays } from "./replays.js";
+import { isoMoment, showTimeInputs } from "./time_inputs.js";
 import { copyAndTell } from "./toast.js";
 import { workflowNames } from "./workflow_names.js";
 
@@ -66,8 +67,12 @@ function apiQuery() {
   const query = filters();
   const range = query.get("range");
   query.delete("range");
+  // The workspace chosen in the navigation, unless the filters name what is in one.
+  if (data.workspace && !["workspace", "workflow", "execution"].some((name) => query.has(name))) {
+    query.set("workspace", data.workspace);
+  }
   if (range && range !== "between") query.set("since", new Date(Date.now() - Number(range) * 1000).toISOString());
-  else for (const name of ["since", "until"]) if (query.has(name)) query.set(name, `${query.get(name)}Z`);
+  else for (const name of ["since", "until"]) if (query.has(name)) query.set(name, isoMoment(query.get(name) ?? ""));
   return query;
 }
 
@@ -81,6 +86,7 @@ function read(parameters) {
 /** Fill the form from the address. */
 function readAddress() {
   form.reset();
+  for (const name of ["since", "until"]) field(form, name).value = ""; // hidden inputs are not reset
   for (const [name, value] of new URLSearchParams(location.search)) {
     const control = findField(form, name);
     if (!(control instanceof HTMLElement)) continue;
@@ -91,6 +97,7 @@ function readAddress() {
     }
     control.value = value;
   }
+  showTimeInputs(form);
 }
 
 /** Put the days between the rows, and show how many rows there are. */

@@ -1,5 +1,6 @@
 /** The rows of the page of events. */
 import { colour, subject, summary } from "./event_text.js";
+import { write } from "./exact_json.js";
 import { jsonView } from "./json_view.js";
 import { momentElement, momentText } from "./moments.js";
 import { byId, element, fetchJson, icon } from "./page.js";
@@ -94,7 +95,7 @@ export class EventRows {
     }
     actions.append(
       button("Only this type", () => this.onChoose("type", event.type)),
-      button("Copy JSON", () => copyAndTell(JSON.stringify(event, null, 2)), icon("copy", 14)),
+      button("Copy JSON", () => copyAndTell(write(event, 2)), icon("copy", 14)),
     );
     return element("div", { class: "opened" }, actions, jsonView(event));
   }

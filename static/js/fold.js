@@ -162,7 +162,7 @@ function applyToRun(state, { type, time, data }, status) {
     readyAt: state.arrivals.get(data.node),
   };
   if (!state.runs.has(key)) hold(state, key, run);
-  pauseOrContinue(run, status, type, time);
+  pauseOrContinue(run, status, type, time, data.delay_ms);
   run.status = status;
   if (["completed", "failed", "skipped"].includes(status)) run.endedAt = time;
   run.attempt = data.next_attempt ?? data.attempt ?? run.attempt;
@@ -187,17 +187,21 @@ function applyToRun(state, { type, time, data }, status) {
 }
 
 /**
- * Note when a run waits, for an event or for its next attempt, and when it goes on.
+ * Note when a run waits, for an event or for its next attempt, and when it goes on. No event says that the next attempt
+ * begins: the delay does.
  * @param {Run} run
  * @param {string} status
  * @param {string} type
  * @param {string} time
+ * @param {number} [delayMs] before the next attempt
  */
-function pauseOrContinue(run, status, type, time) {
+function pauseOrContinue(run, status, type, time, delayMs = 0) {
   const last = run.pauses.at(-1);
   const paused = last && !last.to;
-  if (type === "execution.node_retrying") run.pauses.push({ kind: "retry", from: time, to: null });
-  else if (status === "waiting" && !paused) run.pauses.push({ kind: "wait", from: time, to: null });
+  const retries = last?.kind === "retry" && Date.parse(last.to ?? "") > Date.parse(time);
+  if (type === "execution.node_retrying") {
+    run.pauses.push({ kind: "retry", from: time, to: new Date(Date.parse(time) + delayMs).toISOString() });
+  } else if (status === "waiting" && !paused && !retries) run.pauses.push({ kind: "wait", from: time, to: null });
   else if (status !== "waiting" && paused) last.to = time;
 }
 

@@ -91,13 +91,15 @@ class EdgeDrawing {
     this.label.setAttribute("y", String(middle.y - 6));
   }
 
-  /** @param {string} classes @param {number | null} items null if some passed and the sum is unknown */
+  /** @param {string} classes @param {number | null} items null if some passed and the sum is unknown
+   *  @returns {boolean} whether anything has changed */
   show(classes, items) {
     const key = `${classes}|${items}`;
-    if (this.#shown === key) return;
+    if (this.#shown === key) return false;
     this.#shown = key;
     this.group.setAttribute("class", classes);
     this.label.textContent = [this.output, items === null ? "" : number(items)].filter(Boolean).join(" · ");
+    return true;
   }
 
   reset() {
@@ -234,15 +236,17 @@ export function renderGraph(root, graph, onChoose = () => {}) {
   let chosen = "";
   return {
     /** @param {string} id @param {string} status @param {string} text @param {number} [runs] @param {boolean} [reused]
-     *  whether a rerun reuses its saved output */
+     *  whether a rerun reuses its saved output @returns {boolean} whether anything has changed */
     setNode(id, status, text, runs = 0, reused = false) {
-      if (nodes.get(id)?.show(status, text, runs, reused)) minimap.setNode(id, status);
+      const changed = nodes.get(id)?.show(status, text, runs, reused) ?? false;
+      if (changed) minimap.setNode(id, status);
+      return changed;
     },
     /** @param {Edge} edge @param {number | null} items null if some passed and the sum is unknown
-     *  @param {boolean} flowing @param {boolean} [reused] */
+     *  @param {boolean} flowing @param {boolean} [reused] @returns {boolean} whether anything has changed */
     setEdge(edge, items, flowing, reused = false) {
       const classes = `edge flowed${flowing ? " flowing" : ""}${reused ? " reused" : ""}`;
-      edges.get(edgeKey(edge))?.show(classes, items);
+      return edges.get(edgeKey(edge))?.show(classes, items) ?? false;
     },
     /** Show the graph as before the first event. */
     reset() {

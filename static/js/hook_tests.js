@@ -1,4 +1,5 @@
 /** The requests to the test URLs of a workflow's webhook triggers, shown as they arrive. */
+import { write } from "./exact_json.js";
 import { jsonView, preview } from "./json_view.js";
 import { byId, element, fetchJson, findById, icon, size } from "./page.js";
 import { refreshTimes, timeElement } from "./times.js";
@@ -14,7 +15,7 @@ const input = () => findById("input", HTMLTextAreaElement);
 
 /** Copy a request into the input of the next run. @param {TestRequest} request @param {HTMLTextAreaElement} area */
 function useAsInput(request, area) {
-  area.value = JSON.stringify([request.item], null, 2);
+  area.value = write([request.item], 2);
   area.scrollIntoView({ block: "center", behavior: "smooth" });
   area.focus({ preventScroll: true });
   toast("The request is now the input of the next run.");
@@ -23,7 +24,7 @@ function useAsInput(request, area) {
 /** @param {TestRequest} request */
 function actions(request) {
   const copy = element("button", { type: "button", class: "small" }, icon("copy", 14), "Copy as JSON");
-  copy.addEventListener("click", () => copyAndTell(JSON.stringify(request.item, null, 2)));
+  copy.addEventListener("click", () => copyAndTell(write(request.item, 2)));
   const row = element("div", { class: "row" }, copy);
   const area = input();
   if (area && request.whole) {

@@ -150,9 +150,10 @@ export class Inspector {
     const next = nextAttemptAt(run, answer);
     const until = next ?? waitsFor?.until;
     if (!next && run.status !== "waiting") return this.#note.replaceChildren();
-    const text = element("span", {}, next ? `Attempt ${run.attempt} begins ` : waitsFor?.reason ?? "Waiting");
+    const reason = waitsFor?.reason.replace(/ until \S+\.$/, "") ?? "Waiting";
+    const text = element("span", {}, next ? `Attempt ${run.attempt} begins ` : reason);
     if (until) {
-      if (!next) text.append(" Until ");
+      if (!next) text.append(" until ");
       text.append(element("b", {}, momentElement(until, "second")), ", ", timeElement(until));
     }
     this.#note.replaceChildren(element("p", { class: "notice", "data-status": "waiting" }, text));

@@ -1,4 +1,5 @@
 /** JSON as a coloured tree. Large values are drawn when they are opened; cut ones say how much is missing. */
+import { write } from "./exact_json.js";
 import { element, number } from "./page.js";
 
 /** @import { Path } from "./json_paths.js" */
@@ -14,10 +15,13 @@ const LINES_OPEN = 40; // of a list, the lines that are open at first
 /** @param {unknown} value @returns {value is Record<string, unknown> | unknown[]} */
 const isBranch = (value) => value !== null && typeof value === "object" && Object.keys(value).length > 0;
 
+/** Return the kind of a value that is no text, as a class. @param {unknown} value */
+const kindOf = (value) => value === null ? "null" : typeof value === "bigint" ? "number" : typeof value;
+
 /** @param {unknown} value */
 function scalar(value) {
   if (typeof value !== "string") {
-    return element("span", { class: value === null ? "null" : typeof value }, JSON.stringify(value));
+    return element("span", { class: kindOf(value) }, write(value));
   }
   const rest = value.length - MAX_TEXT;
   const text = element("span", { class: "string" }, JSON.stringify(rest > 0 ? value.slice(0, MAX_TEXT) : value));
@@ -33,7 +37,7 @@ function scalar(value) {
  */
 export function preview(value, length = PREVIEW) {
   if (typeof value === "string") return JSON.stringify(value.length > length ? `${value.slice(0, length)}…` : value);
-  if (!isBranch(value)) return JSON.stringify(value);
+  if (!isBranch(value)) return write(value);
   const [opening, closing] = Array.isArray(value) ? "[]" : "{}";
   let text = opening;
   for (const [key, child] of Object.entries(value)) {

@@ -9,7 +9,8 @@
 /** @typedef {{from: number, to: number, width: number}} View a window of time, and its width in pixels */
 /** @typedef {{bucket: number, runs: number, failed: number, busy: number, run_index: number}} Cell */
 /** @typedef {{node: string, run_index: number, status: string, attempt: number, ready_ms: number | null,
- *             start_ms: number, end_ms: number | null, waits: [number, number | null][], failed_ms: number[]}} RunRow */
+ *             start_ms: number, end_ms: number | null, waits: [number, number | null][], failed_ms: number[],
+ *             retries: [number, number][]}} RunRow */
 /** @typedef {{from_ms: number, to_ms: number, now_ms: number, bucket_ms: number | null, runs: RunRow[],
  *             nodes: Record<string, Cell[]>}} Answer of the server */
 
@@ -88,7 +89,7 @@ export function partsOf(run, start, end, zero) {
   if (start - ready >= 1) parts.push({ kind: "queue", from: ready, to: start });
   let at = start;
   for (const { kind, from, to } of run.pauses) {
-    const [begun, over] = [Date.parse(from) - zero, to ? Date.parse(to) - zero : end];
+    const [begun, over] = [Date.parse(from) - zero, Math.min(end, to ? Date.parse(to) - zero : end)];
     if (begun > at) parts.push({ kind: "ran", from: at, to: begun });
     parts.push({ kind, from: begun, to: over });
     at = over;
@@ -104,13 +105,18 @@ export function partsOfRow(row, now) {
   const parts = [];
   const ready = row.ready_ms ?? row.start_ms;
   if (row.start_ms - ready >= 1) parts.push({ kind: "queue", from: ready, to: row.start_ms });
+  /** @type {Part[]} */
+  const pauses = [
+    ...row.waits.map(([from, to]) => ({ kind: /** @type {Kind} */ ("wait"), from, to: to ?? end })),
+    ...row.retries.map(([from, to]) => ({ kind: /** @type {Kind} */ ("retry"), from, to: Math.min(to, end) })),
+  ];
   let at = row.start_ms;
-  for (const [from, to] of row.waits) {
+  for (const { kind, from, to } of pauses.sort((a, b) => a.from - b.from)) {
     if (from > at) parts.push({ kind: "ran", from: at, to: from });
-    parts.push({ kind: "wait", from: Math.max(from, at), to: to ?? end });
-    at = to ?? end;
+    parts.push({ kind, from: Math.max(from, at), to });
+    at = to;
   }
-  if (end > at || !row.waits.length) parts.push({ kind: LAST[row.status] ?? "ran", from: at, to: end });
+  if (end > at || !pauses.length) parts.push({ kind: LAST[row.status] ?? "ran", from: at, to: end });
   return parts;
 }
 

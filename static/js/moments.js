@@ -3,7 +3,8 @@
  * per browser. The user's time zone is that of the account, if it has one, else that of the browser.
  *
  * A `<time datetime="…" data-at="minute">` shows its moment in a style; `writeMoments` writes all of them. `times.js`
- * writes relative ones (`data-ago`).
+ * writes relative ones (`data-ago`). Texts that cannot hold elements, as titles, have their moment in `data-said-at` and
+ * the rest in `data-said`, with `{}` for the moment.
  */
 
 /** @typedef {"clock" | "time" | "minute" | "second" | "day" | "stamp" | "full"} Style
@@ -120,6 +121,9 @@ export function momentTitle(moment) {
 /** Return the short name of the zone in which times are shown. */
 export const zoneName = () => partsOf(new Date(), utc).zone;
 
+/** Return the name of that zone that holds in summer and winter: Europe/Berlin, UTC. */
+export const zoneOfInputs = () => (utc ? "UTC" : formatOf(false).resolvedOptions().timeZone);
+
 /** Return a `<time>` that shows a moment in a style. @param {string} moment @param {Style} style */
 export function momentElement(moment, style) {
   const time = document.createElement("time");
@@ -138,4 +142,54 @@ function write(time) {
 /** Write every moment in a part of the page. @param {ParentNode} [part] */
 export function writeMoments(part = document) {
   for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (part.querySelectorAll("time[data-at]"))) write(time);
+  for (const said of /** @type {NodeListOf<HTMLElement | SVGElement>} */ (part.querySelectorAll("[data-said-at]"))) {
+    const { said: text = "{}", saidAt = "" } = said.dataset;
+    const written = text.replace("{}", momentText(saidAt, "minute"));
+    if (said instanceof SVGTitleElement) said.textContent = written;
+    else said.setAttribute("title", written);
+  }
+}
+
+/** Return a moment as an input of type `datetime-local` shows it, to the second, in the zone in which times are shown.
+ *  @param {string | number} moment */
+export function wallTime(moment) {
+  return new Date(wallClock(new Date(moment).getTime())).toISOString().slice(0, "2026-01-01T00:00:00".length);
+}
+
+/**
+ * Return the moment, in ISO 8601 and UTC, at which clocks in the zone in which times are shown have a time. Of a time
+ * that they have twice, it is the first; a time that they skip counts on from before.
+ * @param {string} text as an input of type `datetime-local` has it
+ */
+export function momentOf(text) {
+  const wall = Date.parse(`${text}Z`);
+  const day = 86_400_000;
+  const offsets = [wall - day, wall + day].map((around) => wallClock(around) - around);
+  const found = offsets.map((offset) => wall - offset).filter((moment) => wallClock(moment) === wall);
+  return new Date(found.length ? Math.min(...found) : wall - offsets[0]).toISOString();
+}
+
+/** Return the time that clocks show at a moment, as if it were UTC. @param {number} moment in ms */
+function wallClock(moment) {
+  /** @type {Record<string, number>} */
+  const parts = {};
+  const ms = ((moment % 1000) + 1000) % 1000;
+  for (const { type, value } of numbersOf(utc).formatToParts(moment)) parts[type] = Number(value);
+  return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute, parts.second) + ms;
+}
+
+/** @type {Map<boolean, Intl.DateTimeFormat>} */
+const numbers = new Map();
+
+/** @param {boolean} zoneIsUtc */
+function numbersOf(zoneIsUtc) {
+  let format = numbers.get(zoneIsUtc);
+  if (!format) {
+    const { timeZone } = formatOf(zoneIsUtc).resolvedOptions();
+    const part = "numeric";
+    const parts = /** @type {const} */ ({ year: part, month: part, day: part, hour: part, minute: part, second: part });
+    format = new Intl.DateTimeFormat("en-US", { timeZone, hourCycle: "h23", ...parts });
+    numbers.set(zoneIsUtc, format);
+  }
+  return format;
 }

@@ -2,6 +2,7 @@
 import { ask } from "./confirmation.js";
 import { showConnection } from "./connection.js";
 import { Decisions } from "./decisions.js";
+import { DrawCycle } from "./draw_cycle.js";
 import { EventLog } from "./event_log.js";
 import { EventStream } from "./event_stream.js";
 import { progressText, withdrawalText } from "./event_text.js";
@@ -37,7 +38,7 @@ import { toast } from "./toast.js";
 /** @import { Envelope, Run } from "./types.js" */
 
 const REDRAW = 500; // ms, while it runs
-const IDLE_SHARE = 4; // drawing takes at most a fifth of the time
+const AT_ONCE = 16; // changes of the graph in one frame, once it has been drawn
 const [LONG, TAIL] = [5000, 500]; // a stream with more events is joined this many events before its head
 let state = emptyState();
 /** @type {Envelope[] | null} events that wait for the snapshot onto which they are folded */
@@ -79,35 +80,40 @@ const decisions = new Decisions(byId("decisions"), data.execution);
 /** @type {{node: string, runIndex?: number} | null} */
 let chosen = null;
 let pausing = data.pausing; // a pause is pending
-let scheduled = false;
-let idleUntil = 0;
+let drawing = 0; // the sequence of the state that is being drawn
+let isDrawn = false; // the whole graph
 
 const ended = () => state.endedAt !== null;
 const now = () => player?.time ?? Date.now() - skew;
 
-function draw() {
-  scheduled = false;
-  const begun = performance.now();
-  byId("monitor").dataset.sequence = String(state.sequence);
-  if (held) return drawWhileLoading();
-  byId("status").dataset.status = byId("status").textContent = state.status;
-  drawControls();
+/** The state is drawn in several frames. While it is loaded, the events are here before the rows. */
+const cycle = new DrawCycle([drawSummary, drawGraph, drawPanels, drawLog]);
+const schedule = () => cycle.request();
+
+function drawSummary() {
+  drawing = state.sequence;
+  if (held) return void (byId("progress-text").textContent = "Loading…");
+  if (state.sequence) { // before, the page shows what the server knows
+    byId("status").dataset.status = byId("status").textContent = state.status;
+    drawControls();
+  }
   if (!player) decisions.draw(state); // a replay has nothing to decide
-  drawGraph();
   if (state.sequence && state.status !== "queued") findById("queue")?.replaceChildren();
   drawProgress();
-  timeline.draw(state, now());
-  log.over = ended();
-  log.draw();
-  if (chosen) inspect();
-  if (state.sequence) performance.mark("state drawn");
-  idleUntil = performance.now() + IDLE_SHARE * (performance.now() - begun);
 }
 
-/** The events come before the rows onto which they are folded. */
-function drawWhileLoading() {
-  byId("progress-text").textContent = "Loading…";
+function drawPanels() {
+  if (held) return;
+  timeline.draw(state, now());
+  if (chosen) inspect();
+}
+
+function drawLog() {
+  log.over = ended();
   log.draw();
+  if (held) return;
+  byId("monitor").dataset.sequence = String(drawing); // all of the page shows it
+  if (drawing) performance.mark("state drawn");
 }
 
 function drawControls() {
@@ -117,24 +123,24 @@ function drawControls() {
   for (const id of ["rerun", "replay"]) findById(id)?.toggleAttribute("hidden", !ended());
 }
 
+/** Draw what has changed in the graph; of much, a part. Returns whether there is more. */
 function drawGraph() {
+  if (held) return false;
+  let changes = 0;
   for (const [id, run] of state.nodes) {
     const status = isRetrying(run) ? "retrying" : run.status;
     const text = runText(run);
-    graph.setNode(id, status, text, run.runIndex + 1, Boolean(run.reusedFrom));
+    if (graph.setNode(id, status, text, run.runIndex + 1, Boolean(run.reusedFrom))) changes += 1;
     nodeList.setNode(id, status, text, run.runIndex + 1);
+    if (changes >= AT_ONCE && isDrawn) return true;
   }
   for (const { edge, items, reused } of state.edges.values()) {
-    graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running", reused);
+    const flowing = !ended() && state.nodes.get(edge.target)?.status === "running";
+    if (graph.setEdge(edge, items, flowing, reused)) changes += 1;
+    if (changes >= AT_ONCE && isDrawn) return true;
   }
-}
-
-function schedule() {
-  if (scheduled) return;
-  scheduled = true;
-  const wait = idleUntil - performance.now();
-  if (wait > 0) setTimeout(() => requestAnimationFrame(draw), wait);
-  else requestAnimationFrame(draw);
+  isDrawn = state.sequence > 0;
+  return false;
 }
 
 /** @param {Run} run */
@@ -159,7 +165,7 @@ function drawProgress() {
   const share = state.status === "completed" ? 1 : ended() ? completed / total : found.share;
   const percent = share === null ? null : Math.floor(share * 100);
   const bar = byId("bar");
-  query(bar, "span").style.width = percent === null ? "" : `${percent}%`;
+  query(bar, "span").style.scale = percent === null ? "" : `${percent / 100} 1`; // without a layout
   bar.classList.toggle("unknown", percent === null && state.status === "running");
   bar.dataset.status = state.status;
   if (percent === null) bar.removeAttribute("aria-valuenow");
@@ -175,6 +181,7 @@ function drawProgress() {
   const failed = state.error?.node;
   byId("error-node").textContent = failed ? names.get(failed) ?? failed : state.status;
   byId("error-message").textContent = state.error?.message ?? "";
+  byId("error").title = state.error?.message ?? "";
 }
 
 /** @param {string} node @param {number} [runIndex] without it, always the latest one */
@@ -241,6 +248,7 @@ function fold(batch) {
 function foldAll(events) {
   if (!state.partial) return;
   state = emptyState();
+  isDrawn = false;
   fold(events);
 }
 
@@ -255,6 +263,7 @@ async function joinLate(waiting) {
 /** Show only these events: the replay was set back. @param {Envelope[]} events */
 function restart(events) {
   state = emptyState();
+  isDrawn = false;
   graph.reset();
   nodeList.reset();
   log.replace(events);

@@ -15,7 +15,7 @@ export class NodeList {
     this.list = list;
     const { nodes: boxes } = graph.layout;
     const nodes = [...graph.nodes].sort((a, b) => boxes[a.id].x - boxes[b.id].x || boxes[a.id].y - boxes[b.id].y);
-    list.append(...nodes.map((node) => {
+    list.replaceChildren(...nodes.map((node) => {
       const [text, count] = [element("small", {}, node.label), element("small", { class: "run-count" })];
       const row = element("button", { type: "button" }, icon(node.icon, 18), element("b", {}, node.name), text, count);
       row.addEventListener("click", () => onChoose(node.id));

@@ -15,6 +15,7 @@ import {
   query,
   send,
 } from "./page.js";
+import { setMoment } from "./time_inputs.js";
 import { toast } from "./toast.js";
 
 const OPERATIONS = "/api/webhooks/operations/";
@@ -39,9 +40,6 @@ const DAY = 86_400_000;
  * @typedef {{count: number, recipients: {name: string, url?: string, count: number}[]}} Preview
  * @typedef {{id: string, state: string, total: number, done: number, left_out: number, error?: string}} Operation
  */
-
-/** @param {string} text a time in UTC, as inputs have it */
-const toIso = (text) => (text ? new Date(`${text}Z`).toISOString() : "");
 
 /** @param {number} count */
 const deliveries = (count) => counted(count, "delivery", "deliveries");
@@ -90,7 +88,8 @@ class OperationDialog {
     this.#close.textContent = "Cancel";
     this.#start.hidden = false;
     this.#start.className = plan.danger ? "danger" : "primary";
-    field(this.#form, "since").value = new Date(Date.now() - DAY).toISOString().slice(0, 19);
+    setMoment(this.#form, "since", new Date(Date.now() - DAY).toISOString());
+    setMoment(this.#form, "until", "");
     this.#disableFields(false);
     this.#dialog.showModal();
     this.#preview();
@@ -102,8 +101,8 @@ class OperationDialog {
     /** @type {Record<string, any>} */
     const request = { ...body, dry_run: dryRun };
     const until = field(this.#form, "until").value;
-    if (spans) request.since = toIso(field(this.#form, "since").value);
-    if (spans && until) request.until = toIso(until);
+    if (spans) request.since = field(this.#form, "since").value;
+    if (spans && until) request.until = until;
     const workspace = findField(this.#form, "workspace");
     if (chooses && workspace) request.workspace = workspace.value;
     const names = field(this.#form, "event_types").value.split(/[\s,]+/).filter(Boolean);

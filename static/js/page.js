@@ -1,8 +1,9 @@
 /** Shared by the pages: their data, elements, requests and number formats. */
+import { read, write } from "./exact_json.js";
 import { session } from "./session.js";
 
 /** @type {import("./types.js").PageData} */
-export const data = JSON.parse(findById("page-data", HTMLScriptElement)?.textContent ?? "{}");
+export const data = read(findById("page-data", HTMLScriptElement)?.textContent ?? "{}");
 
 /**
  * Return the element with an id, or null if there is none of this kind.
@@ -150,10 +151,10 @@ export async function send(method, path, body) {
   const response = await request(path, {
     method,
     headers: { "Content-Type": "application/json" },
-    body: body === undefined ? undefined : JSON.stringify(body),
+    body: body === undefined ? undefined : write(body),
   });
   if (response.status === 401) throw new RequestError("You are signed out. Sign in to continue.");
-  const content = response.status === 204 ? null : await response.json();
+  const content = response.status === 204 ? null : read(await response.text());
   if (!response.ok) throw new RequestError(content.detail, content.errors, content);
   return content;
 }

@@ -1,5 +1,6 @@
 /** The dialog that reruns an ended execution: from the start or a node, with the same or the latest version. */
 import { parse } from "./editor.js";
+import { write } from "./exact_json.js";
 import { byId, data, dialogById, fetchJson, field, formById, inputById, messageOf, query, send } from "./page.js";
 import { RerunEffects } from "./rerun_effects.js";
 
@@ -94,7 +95,7 @@ export class RerunDialog {
       ? await fetchJson(path)
       : { inputs: {}, totals: { inputs: {} } };
     if (node !== this.#editedNode || this.#touched) return; // the user chose another node or typed meanwhile
-    this.#input.value = JSON.stringify(Object.values(inputs).flat(), null, 2);
+    this.#input.value = write(Object.values(inputs).flat(), 2);
     const total = Object.keys(inputs).map((name) => totals.inputs[name]).find((count) => count > MAX_ITEMS);
     byId("rerun-input-note").textContent = total
       ? `Showing the first ${MAX_ITEMS} of ${total} items. The rerun uses only the items shown here.`

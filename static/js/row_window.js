@@ -1,7 +1,7 @@
 /** A long list that has elements only for the rows near the visible part; scrolling adds some and removes others. */
 const MAX_ROWS = 240;
 const CHUNK = 100; // rows that scrolling adds
-const LAST = 60; // rows that are drawn when more arrive at once than the list holds
+const LAST = 28; // rows that are drawn when more arrive at once than the list holds
 const NEAR = 200; // pixels from an edge
 const AT_END = 30; // pixels
 
@@ -11,6 +11,7 @@ export class RowWindow {
   items = [];
   #from = 0; // the items that have elements
   #to = 0;
+  #ends = 0; // frame in which it is scrolled to its end
 
   /**
    * @param {HTMLElement} list the scrolling element
@@ -52,7 +53,11 @@ export class RowWindow {
       this.#to = items.length;
       this.#cutTop();
     }
-    list.scrollTop = list.scrollHeight;
+    // In the next frame the browser has placed the new rows: now it would have to do so in between.
+    this.#ends ||= requestAnimationFrame(() => {
+      this.#ends = 0;
+      list.scrollTop = list.scrollHeight;
+    });
   }
 
   /** Take over items of which `count` were added at the start. @param {T[]} items @param {number} count */
@@ -65,6 +70,7 @@ export class RowWindow {
 
   #scrolled() {
     const { list } = this;
+    if (this.#ends) return; // its rows have changed, and it is not where it is to be
     if (list.scrollTop < NEAR) this.#up();
     else if (list.scrollTop + list.clientHeight > list.scrollHeight - NEAR) this.#down();
     this.onScroll(this.atEnd);

@@ -4,11 +4,13 @@ const STEP = 1.5;
 const MIN_SPAN = 1; // ms
 const GROWTH = 1.3; // how far ahead the axis of a running execution reaches
 const PAN = 0.15; // of the window, per key
+const QUEUE = 1 / 3; // of the time since the start: the queue before it has at most so much room at first
 
 export class TimeView {
   /** @type {[number, number] | null} null: everything */
   #chosen = null;
   #end = MIN_SPAN;
+  #queued = 0; // ms before 0
 
   /** @param {HTMLElement} root has the axis, the lanes and the keyboard focus @param {() => {left: number, width: number}} track
    *  where the lanes are, in pixels of the window @param {() => void} onChange */
@@ -21,7 +23,11 @@ export class TimeView {
 
   /** @returns {[number, number]} */
   get window() {
-    return this.#chosen ?? [0, this.#end];
+    return this.#chosen ?? [this.#first, this.#end];
+  }
+
+  get #first() {
+    return -Math.min(this.#queued, this.#end * QUEUE);
   }
 
   get isZoomed() {
@@ -29,8 +35,9 @@ export class TimeView {
   }
 
   /** The execution has come to this time. While it runs the axis grows in steps, so that bars stay in place.
-   *  @param {number} elapsed in ms @param {boolean} ended */
-  reach(elapsed, ended) {
+   *  @param {number} elapsed in ms @param {boolean} ended @param {number} queued ms before the start */
+  reach(elapsed, ended, queued) {
+    this.#queued = queued;
     if (ended) this.#end = Math.max(MIN_SPAN, elapsed);
     else if (elapsed > this.#end || elapsed * GROWTH * GROWTH < this.#end) this.#end = Math.max(100, elapsed * GROWTH);
   }
@@ -65,10 +72,12 @@ export class TimeView {
 
   /** @param {number} from @param {number} span */
   #choose(from, span) {
-    if (span >= this.#end) this.#chosen = null;
+    const whole = this.#end + this.#queued;
+    if (span >= whole && this.#first === -this.#queued) this.#chosen = null;
     else {
-      const start = Math.max(0, Math.min(from, this.#end - span));
-      this.#chosen = [start, start + span];
+      const length = Math.min(span, whole);
+      const start = Math.max(-this.#queued, Math.min(from, this.#end - length));
+      this.#chosen = [start, start + length];
     }
     this.onChange();
   }

@@ -4,23 +4,18 @@
  */
 import { marks } from "./axis.js";
 import { elapsed } from "./fold.js";
+import { ExecutionLane } from "./execution_lane.js";
 import { drawAnswer, drawRuns, LanePaths, LaneTimes, MARK, nearestOf } from "./lanes.js";
-import { duration, element, number } from "./page.js";
+import { data, duration, element, number } from "./page.js";
 import { TimeView } from "./time_view.js";
+import { Track } from "./tracks.js";
 
 /** @import { Answer } from "./lanes.js" */
 /** @import { Graph, GraphNode, Run, State } from "./types.js" */
-/** @typedef {{node: GraphNode, row: HTMLElement, track: SVGSVGElement, took: HTMLElement, times: LaneTimes,
- *             drawn: string, paths: Map<string, SVGPathElement>}} Lane */
+/** @typedef {{node: GraphNode, row: HTMLElement, track: Track, took: HTMLElement, times: LaneTimes, drawn: string}} Lane */
 
-const SVG = "http://www.w3.org/2000/svg";
-/** The kinds of paths from the bottom to the top. */
-const ORDER = [
-  ...["queue", "wait", "retry", "ran", "running", "cancelled"],
-  ...["busy-1", "busy-2", "busy-3", "busy-4", "failed", "mark", "picked"],
-];
 const ROW = 28; // pixels, as in timeline.css
-const AXIS = 30;
+const HEAD = 30 + ROW; // the axis and the row of the execution
 const ALL = 40; // lanes that are drawn wherever the timeline is scrolled to
 const PER_MARK = 84; // pixels of the axis
 const DRAG = 4; // pixels from which a press is a drag
@@ -33,6 +28,7 @@ export class Timeline {
   #chosen = "";
   #axis = element("div", { class: "axis", "aria-hidden": "true" });
   #marks = element("i");
+  #whole = new ExecutionLane();
   #axisDrawn = "";
   #width = 0; // of the tracks, in pixels
   #left = 0; // of the tracks, within the root
@@ -67,7 +63,7 @@ export class Timeline {
     const nodes = [...graph.nodes].sort((a, b) => boxes[a.id].x - boxes[b.id].x || boxes[a.id].y - boxes[b.id].y);
     this.#axis.append(this.#marks);
     this.#lanes = nodes.map((node) => this.#create(node));
-    root.replaceChildren(this.#axis, ...this.#lanes.map(({ row }) => row));
+    root.replaceChildren(this.#axis, this.#whole.row, ...this.#lanes.map(({ row }) => row));
     root.addEventListener("scroll", () => {
       this.#top = root.scrollTop;
       this.#redraw();
@@ -78,25 +74,22 @@ export class Timeline {
 
   /** @param {GraphNode} node @returns {Lane} */
   #create(node) {
-    const track = document.createElementNS(SVG, "svg");
-    track.setAttribute("aria-hidden", "true");
+    const track = new Track();
     const took = element("small");
     const row = element(
       "button",
       { type: "button", class: "run", title: node.name },
       element("b", {}, node.name),
-      track,
+      track.svg,
       took,
     );
-    const lane = { node, row, track, took, times: new LaneTimes(), drawn: "", paths: new Map() };
+    const lane = { node, row, track, took, times: new LaneTimes(), drawn: "" };
     row.addEventListener("click", (event) => this.#press(lane, event));
     return lane;
   }
 
   #measure() {
-    const [first] = this.#lanes;
-    if (!first) return;
-    const [box, root] = [first.track.getBoundingClientRect(), this.root.getBoundingClientRect()];
+    const [box, root] = [this.#whole.track.getBoundingClientRect(), this.root.getBoundingClientRect()];
     [this.#width, this.#left, this.#height] = [box.width, box.left - root.left, root.height];
     this.#redraw();
   }
@@ -106,7 +99,7 @@ export class Timeline {
     if (state !== this.#state) this.#begin();
     this.#state = state;
     this.#now = now;
-    this.view.reach(this.#elapsed, state.endedAt !== null);
+    this.view.reach(this.#elapsed, state.endedAt !== null, this.#queued);
     this.#redraw();
   }
 
@@ -119,7 +112,12 @@ export class Timeline {
 
   get #zero() {
     const state = this.#state;
-    return state?.startedAt ? Date.parse(state.startedAt) : this.#now;
+    return Date.parse(state?.startedAt ?? data.queued_at);
+  }
+
+  /** The time between its creation and its start, in ms. */
+  get #queued() {
+    return this.#state?.startedAt ? Math.max(0, this.#zero - Date.parse(data.queued_at)) : 0;
   }
 
   get #elapsed() {
@@ -131,8 +129,10 @@ export class Timeline {
     const state = this.#state;
     if (!state || !this.#width) return;
     this.#drawAxis();
+    const [from, to] = this.view.window;
+    this.#whole.draw(state, { from, to, width: this.#width }, this.#queued, Math.max(0, this.#elapsed));
     if (state.partial) this.#ask(state);
-    const first = Math.max(0, Math.floor((this.#top - AXIS) / ROW));
+    const first = Math.max(0, Math.floor((this.#top - HEAD) / ROW));
     const last = Math.ceil((this.#top + this.#height) / ROW);
     const lanes = this.#lanes.length > ALL ? this.#lanes.slice(first, last) : this.#lanes;
     for (const lane of lanes) this.#drawLane(state, lane);
@@ -175,7 +175,7 @@ export class Timeline {
     if (answer) drawAnswer(paths, answer, node.id, this.#elapsed);
     drawRuns(paths, times, this.#zero, answer?.now_ms);
     this.#mark(paths, runs, latest);
-    this.#show(lane, paths.result);
+    lane.track.show(paths.result);
   }
 
   /** Draw the failed attempts, and where the chosen run is. @param {LanePaths} paths @param {Run[]} runs @param {Run} [latest] */
@@ -193,29 +193,11 @@ export class Timeline {
     paths.bar("picked", Date.parse(chosen.startedAt) - zero, end - zero, MARK);
   }
 
-  /** @param {Lane} lane @param {Map<string, string>} paths */
-  #show({ track, paths: drawn }, paths) {
-    for (const [kind, path] of drawn) {
-      if (paths.has(kind)) continue;
-      path.remove();
-      drawn.delete(kind);
-    }
-    for (const [kind, d] of paths) {
-      let path = drawn.get(kind);
-      if (!path) {
-        path = document.createElementNS(SVG, "path");
-        path.setAttribute("class", kind);
-        drawn.set(kind, path);
-        const above = ORDER.slice(ORDER.indexOf(kind) + 1).find((each) => drawn.has(each));
-        track.insertBefore(path, above ? drawn.get(above) ?? null : null);
-      }
-      if (path.getAttribute("d") !== d) path.setAttribute("d", d);
-    }
-  }
-
   /** Ask the server for the window, when it has not changed for a moment. @param {State} state */
   #ask(state) {
-    const [from, to] = this.view.window;
+    const [start, to] = this.view.window;
+    const from = Math.max(0, start); // nothing ran before
+    if (to <= from) return;
     const key = [from, to, state.endedAt].join();
     const live = !state.endedAt && performance.now() - this.#askedAt > STALE;
     if (key === this.#asked && !live) return;
@@ -274,10 +256,12 @@ export class Timeline {
     for (const { node: each, row } of this.#lanes) row.classList.toggle("chosen", each.id === node);
     const run = this.#state?.runs.get(chosen);
     if (run && !run.apart) this.view.reveal(Date.parse(run.startedAt) - this.#zero);
-    const row = this.#lanes.find(({ node: each }) => each.id === node)?.row;
-    if (!row) return;
-    const [above, below] = [row.offsetTop - AXIS, row.offsetTop + row.offsetHeight - this.root.clientHeight];
-    this.root.scrollTop = Math.max(below, Math.min(above, this.root.scrollTop)); // does not move the page
+    const place = this.#lanes.findIndex(({ node: each }) => each.id === node);
+    if (place < 0) return;
+    const [above, below] = [place * ROW, HEAD + (place + 1) * ROW - this.#height];
+    const top = Math.max(below, Math.min(above, this.#top));
+    // Does not move the page. In the next frame, as to scroll now may cost a layout.
+    if (top !== this.#top) requestAnimationFrame(() => this.root.scrollTop = top);
     this.#redraw();
   }
 }

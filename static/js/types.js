@@ -24,7 +24,8 @@
  * @typedef {{item: number, attempt: number, request: Message, answer?: Message, error?: string}} Exchange
  * @typedef {{message: string, type?: string, node?: string, expression?: FailedExpression,
  *            response?: Message}} Failure an error as events and the API carry it, events without `response`
- * @typedef {{attempt: number, ended_at: string | null, duration_ms: number | null, error: Failure | null}} Attempt
+ * @typedef {{attempt: number, ended_at: string | null, duration_ms: number | null, error: Failure | null,
+ *            retry_at?: string}} Attempt an earlier one has the time at which the next one was due
  *
  * @typedef {object} NodeRunAnswer a node run as the API has it
  * @property {string} status
@@ -135,6 +136,7 @@
  * @property {string | null} trigger_node (monitor)
  * @property {Expected} expected (monitor)
  * @property {string} server_time (monitor)
+ * @property {string} queued_at (monitor)
  * @property {string} workflow (workflow)
  * @property {number} version (workflow) the number of the version that the page shows
  * @property {number} latest_version (workflow) the number of the latest version when the page was opened

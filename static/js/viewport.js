@@ -25,26 +25,29 @@ export function viewport(svg, width, height, onShow = () => {}) {
   let touched = false;
   /** @type {Box | null} what to show once the drawing is in sight */
   let wanted = null;
+  /** Of the drawing's element, in pixels. Kept: to ask for it costs a layout. */
+  let size = { width: svg.clientWidth, height: svg.clientHeight };
 
   function show() {
-    svg.setAttribute("viewBox", `${x} ${y} ${svg.clientWidth / scale} ${svg.clientHeight / scale}`);
+    svg.setAttribute("viewBox", `${x} ${y} ${size.width / scale} ${size.height / scale}`);
     svg.dataset.scale = scale.toFixed(3);
-    const box = { x, y, width: svg.clientWidth / scale, height: svg.clientHeight / scale };
+    const box = { x, y, width: size.width / scale, height: size.height / scale };
     onShow(box, x <= 0 && y <= 0 && x + box.width >= width && y + box.height >= height);
   }
   function fit() {
-    if (!svg.clientWidth) return; // not in sight
+    if (!size.width) return; // not in sight
     touched = false;
-    scale = Math.max(MIN_FIT, Math.min(1, svg.clientWidth / width, MAX_HEIGHT / height));
-    svg.style.height = `${Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, height))}px`; // as the page has reserved
-    const spare = svg.clientWidth / scale - width;
+    scale = Math.max(MIN_FIT, Math.min(1, size.width / width, MAX_HEIGHT / height));
+    size.height = Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, height)); // as the page has reserved
+    svg.style.height = `${size.height}px`;
+    const spare = size.width / scale - width;
     x = spare > 0 ? -spare / 2 : 0; // a drawing that is too wide starts at its left edge
-    const over = svg.clientHeight / scale - height;
+    const over = size.height / scale - height;
     y = over > 0 ? -over / 2 : 0;
     show();
   }
   /** Zoom around the point `px`, `py`, in pixels. @param {number} factor */
-  function zoom(factor, px = svg.clientWidth / 2, py = svg.clientHeight / 2) {
+  function zoom(factor, px = size.width / 2, py = size.height / 2) {
     touched = true;
     const next = Math.min(MAX_SCALE, Math.max(MIN_SCALE, scale * factor));
     x += px / scale - px / next;
@@ -63,7 +66,7 @@ export function viewport(svg, width, height, onShow = () => {}) {
   /** Put a point in the middle, as far as there is something around it. @param {number} toX @param {number} toY */
   function center(toX, toY) {
     touched = true;
-    const [visibleWidth, visibleHeight] = [svg.clientWidth / scale, svg.clientHeight / scale];
+    const [visibleWidth, visibleHeight] = [size.width / scale, size.height / scale];
     x = Math.max(
       Math.min(0, width - visibleWidth),
       Math.min(toX - visibleWidth / 2, Math.max(0, width - visibleWidth)),
@@ -77,9 +80,9 @@ export function viewport(svg, width, height, onShow = () => {}) {
 
   /** Pan until a box, in units, is visible. @param {Box} box */
   function reveal(box) {
-    wanted = svg.clientWidth ? null : box;
+    wanted = size.width ? null : box;
     if (wanted) return;
-    const [visibleWidth, visibleHeight] = [svg.clientWidth / scale, svg.clientHeight / scale];
+    const [visibleWidth, visibleHeight] = [size.width / scale, size.height / scale];
     const fitsX = box.x >= x && box.x + box.width <= x + visibleWidth;
     const fitsY = box.y >= y && box.y + box.height <= y + visibleHeight;
     if (fitsX && fitsY) return;
@@ -141,8 +144,9 @@ export function viewport(svg, width, height, onShow = () => {}) {
     button("Zoom out", "−", () => zoom(1 / STEP)),
     button("Fit to view", "⤢", fit),
   ));
-  new ResizeObserver(() => {
-    if (!svg.clientWidth) return;
+  new ResizeObserver(([{ contentRect }]) => {
+    size = { width: contentRect.width, height: contentRect.height };
+    if (!size.width) return;
     if (touched) show();
     else fit();
     if (wanted) reveal(wanted);

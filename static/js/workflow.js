@@ -1,6 +1,7 @@
 /** The page of a workflow: its graph, its definition as JSON, a form to run it, and its recent executions. */
 import "./activation.js";
 import { InvalidJson, JsonEditor, parse } from "./editor.js";
+import { write } from "./exact_json.js";
 import { renderGraph } from "./graph.js";
 import { HookTests } from "./hook_tests.js";
 import { LiveList } from "./live_list.js";
@@ -178,7 +179,7 @@ async function run(form, input, event) {
 if (findById("run")) {
   const form = formById("run");
   const input = byId("input", HTMLTextAreaElement);
-  input.value = JSON.stringify(data.sample_input, null, 2);
+  input.value = write(data.sample_input, 2);
   form.addEventListener("submit", (event) => run(form, input, event));
   input.addEventListener("keydown", (event) => {
     if (isShortcut(event, "Enter")) run(form, input, event);

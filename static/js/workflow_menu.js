@@ -1,5 +1,6 @@
 /** The menu of a workflow: name, settings, copies, files, deletion, and what changed between versions. */
 import { differences, showDifferences } from "./difference.js";
+import { write } from "./exact_json.js";
 import { saveFile } from "./save_file.js";
 import "./menus.js";
 import {
@@ -64,7 +65,7 @@ async function duplicate() {
 
 function exportDefinition() {
   const name = data.definition.name.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").toLowerCase();
-  saveFile(`${name || "workflow"}.json`, `${JSON.stringify(data.definition, null, 2)}\n`);
+  saveFile(`${name || "workflow"}.json`, `${write(data.definition, 2)}\n`);
   toast(`Exported version ${data.version}.`);
 }
 

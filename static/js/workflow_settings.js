@@ -1,4 +1,5 @@
 /** The form of a workflow's settings: each field is named by its path in the settings. */
+import { read, write } from "./exact_json.js";
 import { byId, data, element, fetchJson, findField } from "./page.js";
 
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
@@ -12,7 +13,7 @@ const valueAt = (settings, path) => path.split(".").reduce((value, key) => value
 /** @param {Control} control @param {any} value */
 function fill(control, value) {
   if (value === undefined || value === null) return;
-  if ("json" in control.dataset) control.value = JSON.stringify(value, null, 2);
+  if ("json" in control.dataset) control.value = write(value, 2);
   else control.value = control.dataset.factor ? String(value / Number(control.dataset.factor)) : String(value);
 }
 
@@ -22,7 +23,7 @@ function valueOf(control) {
   if (!text) return undefined;
   if ("json" in control.dataset) {
     try {
-      return JSON.parse(text);
+      return read(text);
     } catch (error) {
       const label = control.labels?.[0]?.firstChild?.textContent ?? control.name;
       throw new Error(`${label}: this is not JSON (${/** @type {Error} */ (error).message}).`);

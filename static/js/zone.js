@@ -1,5 +1,6 @@
 /** The switch between local time and UTC in the bar. The templates load it on every page; it writes their times. */
 import { inUtc, showUtc, writeMoments, zoneName, zones } from "./moments.js";
+import { followTimeInputs } from "./time_inputs.js";
 
 const button = document.getElementById("zone");
 
@@ -15,3 +16,4 @@ button?.addEventListener("click", () => showUtc(!inUtc()));
 zones.addEventListener("change", show);
 show();
 writeMoments();
+followTimeInputs();

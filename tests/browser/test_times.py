@@ -58,3 +58,43 @@ def test_a_moment_reads_the_same_on_all_pages_in_local_time_or_in_utc(browser: B
         ]
         assert page.evaluate(RELATIVE, [[seconds, False] for seconds, _ in cases]) == [text for _, text in cases]
         assert page.evaluate(RELATIVE, [[200, True]]) == ["3 min overdue"]
+
+
+WALL = """async (cases) => {
+  const { momentOf, wallTime } = await import("/static/js/moments.js");
+  return cases.map(([wall]) => [wall, momentOf(wall), wallTime(momentOf(wall))]);
+}"""
+SUMMER_ENDS = [
+    ("2026-03-29T01:59:00", "2026-03-29T00:59:00.000Z", "2026-03-29T01:59:00"),
+    ("2026-03-29T02:30:00", "2026-03-29T01:30:00.000Z", "2026-03-29T03:30:00"),  # skipped
+    ("2026-03-29T03:00:00", "2026-03-29T01:00:00.000Z", "2026-03-29T03:00:00"),
+    ("2026-07-01T12:00:00", "2026-07-01T10:00:00.000Z", "2026-07-01T12:00:00"),
+    ("2026-10-25T02:30:00", "2026-10-25T00:30:00.000Z", "2026-10-25T02:30:00"),  # twice: the first
+    ("2026-10-25T03:00:00", "2026-10-25T02:00:00.000Z", "2026-10-25T03:00:00"),
+]
+
+
+def test_time_filters_are_in_local_time_and_addresses_in_utc(browser: Browser, platform: Platform) -> None:
+    options: dict[str, Any] = {"base_url": platform.url, "viewport": DESKTOP, "timezone_id": "Europe/Berlin"}
+    with browser.new_context(**options) as context:
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        log_in(page, platform)
+        assert page.evaluate(WALL, SUMMER_ENDS) == [list(case) for case in SUMMER_ENDS]
+        for path in ("/", "/events/"):
+            page.goto(path)
+            page.locator("[name=range]").select_option("between")
+            since = page.locator("#between input[type=datetime-local]").first
+            since.fill("2026-07-01T12:00")
+            since.dispatch_event("change")
+            page.wait_for_url(re.compile("since=2026-07-01T10%3A00%3A00.000Z"))
+            page.reload()
+            expect(since).to_have_value("2026-07-01T12:00")
+            expect(page.locator("#between legend")).to_contain_text("between, Europe/Berlin", ignore_case=True)
+            page.locator("#zone").click()
+            expect(since).to_have_value("2026-07-01T10:00")
+            expect(page.locator("#between legend")).to_contain_text("UTC")
+            page.locator("#zone").click()
+        page.goto("/")
+        title = page.locator("#counters title, .counters title").first
+        assert re.match(r"\w+ \d+, \d\d:\d\d: ", title.text_content() or ""), title.text_content()

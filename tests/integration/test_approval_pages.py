@@ -67,6 +67,17 @@ def test_each_sees_what_is_theirs_to_decide_with_a_count() -> None:
     html = page(viewer, "?show=open")
     assert "Assigned to someone else." in html
     assert html.count("data-decide=") == 1
+    html = page(viewer, "?show=mine&workspace=")
+    assert "For the viewer?" in html
+    assert 'id="filters"' not in html
+    other = Workspace.objects.create(name="Others", slug="others-of-approvals")
+    Membership.objects.create(user=viewer, workspace=other)
+    User.objects.filter(pk=viewer.pk).update(default_workspace=other)
+    html = page(viewer)
+    assert ("For the viewer?" in html, "1 more for you in" in html) == (False, True)
+    html = page(viewer, "?workspace=")
+    assert "For the viewer?" in html
+    assert '<span class="tag">Tests</span>' in html
     stranger = User.objects.create_user("stranger", password="a long enough password")
     html = page(stranger, "?show=open")
     assert "No approvals to decide" in html

@@ -176,3 +176,13 @@ def test_the_events_of_an_execution_are_read_backwards_and_by_level() -> None:
         answer = caller.get(f"{path}?{query}")
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["field"] == field
+
+
+@COMMITS
+def test_events_are_those_of_one_workspace_if_the_caller_names_it_and_may_see_it() -> None:
+    say(open_stream("tests"), "1")
+    say(open_stream("others"), "2")
+    caller = client("tests", "others")
+    assert said(get(caller, f"workspace={workspace('others').pk}")) == ["2"]
+    assert said(get(client("tests"), f"workspace={workspace('others').pk}")) == []
+    assert caller.get("/api/events/?workspace=others").status_code == 400

@@ -99,6 +99,10 @@ def test_a_duration_is_from_start_to_end_with_retries_in_rows_events_trace_and_s
     assert events[-1]["data"]["summary"]["slowest"] == {"node": "ask", "duration_ms": row["duration_ms"]}
     run = next(each for each in get(platform, execution, "timeline/")["runs"] if each["node"] == "ask")
     assert [run["start_ms"] < at < run["end_ms"] for at in run["failed_ms"]] == [True]
+    ((failed_ms, retry_ms),) = run["retries"]
+    assert failed_ms == run["failed_ms"][0]
+    assert retry_ms - failed_ms == pytest.approx(200, abs=0.01)  # the delay of the policy, as the row has it
+    assert retry_ms < run["end_ms"]
     traced = get(platform, execution, "trace/")["executions"][0]["node_runs"]
     assert row["duration_ms"] in [run["duration_ms"] for run in traced]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+import psycopg
 import pytest
 from django.core.signals import request_started
 from django.db import OperationalError, connection, transaction
@@ -92,6 +93,26 @@ def test_a_transaction_that_was_not_to_be_committed_yet_has_changed_nothing() ->
         change()
     assert not outcome_unknown(lost.value)
     assert answered("POST", lost.value) == problems.AWAY
+
+
+def test_a_transaction_that_was_idle_for_too_long_is_tried_again_later() -> None:
+    def idle() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            session = cursor.fetchone()[0]
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '10ms'")
+            with psycopg.connect(**connection.get_connection_params() | {"autocommit": True}) as other:
+                alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+                wait_until(lambda: other.execute(alive, [session]).fetchone() == (0,), "The end of the session")
+            cursor.execute("SELECT 1")
+
+    request_started.send(sender=None)
+    with pytest.raises(OperationalError) as ended:
+        idle()
+    assert not outcome_unknown(ended.value)
+    response = problems.exception_handler(ended.value, CONTEXT)
+    assert response is not None
+    assert (response.status_code, response["Retry-After"], response.data["detail"]) == (503, "2", problems.AWAY)
 
 
 @pytest.mark.parametrize(

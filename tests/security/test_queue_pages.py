@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 
 import pytest
@@ -9,6 +11,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 from django_rq import get_queue
+from rq.results import Result
 
 from tests.engine import COMMITS
 from tests.integration.conftest import plain_static_files
@@ -90,3 +93,26 @@ def test_a_superuser_sees_them_as_before(staff: User) -> None:
     client.force_login(staff)
     for page in ("/admin/rq/", "/admin/django_rq/dashboard/", "/admin/rq/queues/0/", "/admin/"):
         assert client.get(page).status_code == 200, page
+
+
+def test_the_page_of_a_job_needs_nothing_that_the_content_policy_forbids() -> None:
+    User.objects.create_superuser("root", "root@example.com", "a-password-for-tests")
+    queue = get_queue("low")
+    queue.empty()
+    job = queue.enqueue("builtins.print", ' onclick="kept"')
+    Result.create(job, Result.Type.SUCCESSFUL, ttl=60, return_value=1)
+    client = Client()
+    client.force_login(User.objects.get())
+    for folder in FOLDERS:
+        page = client.get(f"{folder}queues/2/{job.id}/")
+        text = page.content.decode()
+        assert "rq-clickable" in text
+        assert 'onclick="' not in text
+        assert "onclick=&quot;kept&quot;" in text
+        assert "js/queue_rows.js" in text
+        listed = client.get(f"{folder}queues/2/").content.decode()
+        inline = re.findall(r"<(?:script|style)[^>]*>(.*?)</(?:script|style)>", listed, re.DOTALL)
+        digests = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in inline if each.strip()]
+        assert digests
+        assert all(f"'sha256-{digest}'" in page["Content-Security-Policy"] for digest in digests)
+    queue.empty()

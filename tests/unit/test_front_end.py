@@ -48,3 +48,8 @@ def test_every_token_that_a_style_sheet_uses_is_defined() -> None:
     templates = "".join(path.read_text() for path in TEMPLATES)
     defined = set(re.findall(r"(--[\w-]+):", sheets + templates)) | set(re.findall(r'"(--[\w-]+)"', scripts))
     assert set(re.findall(r"var\((--[\w-]+)\)", sheets)) <= defined
+
+
+def test_no_file_has_marks_of_a_merge() -> None:
+    for path in [*STYLES, *TEMPLATES, *(ROOT / "static" / "js").glob("*.js")]:
+        assert not re.search(r"^(<{7}|>{7}) ", path.read_text(), re.MULTILINE), path.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
@@ -66,3 +67,10 @@ def test_a_connection_that_was_kept_has_no_connecting_and_one_that_timed_out_no_
     ]
     refused = waterfall(Timed(total_ms=0.3))
     assert [(phase.name, phase.width) for phase in refused] == [("No response", 100)]
+
+
+def test_bars_over_time_have_their_moment_for_the_page() -> None:
+    at = datetime(2026, 11, 30, 18, tzinfo=UTC)
+    (bar,) = charts.stacked([{"failed": 2}], ["failed"], [at])["bars"]
+    assert (bar.at, bar.figures) == ("2026-11-30T18:00:00+00:00", "2 failed")
+    assert bar.title == "Nov 30, 18:00 UTC: 2 failed"

@@ -26,7 +26,6 @@ class Span:
     label: str
     step: timedelta
     steps: int
-    format: str
 
     def begins(self, now: datetime) -> datetime:
         """Return when its first step begins."""
@@ -38,9 +37,9 @@ class Span:
 
 
 SPANS = {
-    "24h": Span("24 hours", timedelta(hours=1), 24, "%H:%M"),
-    "7d": Span("7 days", timedelta(hours=6), 28, "%b %-d, %H:%M"),
-    "30d": Span("30 days", timedelta(days=1), 30, "%b %-d"),
+    "24h": Span("24 hours", timedelta(hours=1), 24),
+    "7d": Span("7 days", timedelta(hours=6), 28),
+    "30d": Span("30 days", timedelta(days=1), 30),
 }
 
 
@@ -60,17 +59,15 @@ def sparkline(measured: Statistics, endpoint: UUID, span: Span, now: datetime) -
     """Return the chart of a row in the list of endpoints: deliveries per hour, and the p95."""
     moments = span.moments(now)
     series = [measured.endpoint_series.get((endpoint, moment), DeliveryStats()) for moment in moments]
-    labels = [f"{moment.strftime(span.format)} UTC" for moment in moments]
     p95 = [stats.p95_ms for stats in series]
     most = max((value for value in p95 if value is not None), default=0) or 1
-    bars = charts.stacked([_counts(stats) for stats in series], ["delivered", "failed"], labels)
+    bars = charts.stacked([_counts(stats) for stats in series], ["delivered", "failed"], moments)
     return bars | {"p95": charts.curve(p95, most)}
 
 
 def drawn(measured: Statistics, endpoint: UUID, span: Span, now: datetime) -> dict[str, Any]:
     """Return the charts of the page of an endpoint, and the same numbers as rows of a table."""
     moments = span.moments(now)
-    labels = [moment.strftime(span.format) for moment in moments]
     series = [measured.endpoint_series.get((endpoint, moment), DeliveryStats()) for moment in moments]
     slowest = charts.rounded_up(max((stats.p99_ms or 0 for stats in series), default=0))
     curves = {
@@ -78,18 +75,18 @@ def drawn(measured: Statistics, endpoint: UUID, span: Span, now: datetime) -> di
         for name in ("p50", "p95", "p99")
     }
     return {
-        "deliveries": charts.stacked([_counts(stats) for stats in series], SHOWN, labels),
+        "deliveries": charts.stacked([_counts(stats) for stats in series], SHOWN, moments),
         "latency": {"most": slowest, "curves": list(curves.items())},
         "success": {"curve": charts.curve([stats.success_percent for stats in series], 100)},
-        "axis": [labels[0], labels[len(labels) // 2], labels[-1]],
+        "axis": [moments[0], moments[len(moments) // 2], moments[-1]],
         "rows": [
             {
-                "label": label,
+                "at": moment,
                 "counts": list(_counts(stats).values()),
                 "success": stats.success_percent,
                 "latency": stats.latency,
             }
-            for label, stats in zip(labels, series, strict=True)
+            for moment, stats in zip(moments, series, strict=True)
             if stats != DeliveryStats()
         ],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import floor, log10
 from typing import Any
 
@@ -28,17 +29,22 @@ class Bar:
     width: float
     segments: list[Segment]
     title: str
+    at: str = ""
+    """The moment when it begins, in ISO 8601, if the chart is over time."""
+    figures: str = ""
+    """The title without the moment."""
 
 
 def stacked(
     counts: Sequence[Mapping[str, int]],
     names: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[str | datetime],
     fills: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return `{bars, most}`: one bar for each of `counts`, with a segment for each of `names`, in this order.
 
-    `most` is the end of the scale. `templates/_bars.html` draws the bars.
+    The labels are texts, or moments, which pages show in the time zone of the user. `most` is the end of the scale.
+    `templates/_bars.html` draws the bars.
     """
     most = rounded_up(max((sum(each.get(name, 0) for name in names) for each in counts), default=0))
     step = WIDTH / max(1, len(counts))
@@ -52,7 +58,9 @@ def stacked(
                 fill = (fills or {}).get(name, "")
                 segments.append(Segment(name, round(max(0.0, top), 2), round(height, 2), fill))
         figures = ", ".join(f"{each[name]:,} {name}" for name in names if each.get(name)) or "none"
-        bars.append(Bar(round(index * step, 2), round(step * 0.72, 2), segments, f"{label}: {figures}"))
+        at = label.isoformat() if isinstance(label, datetime) else ""
+        text = f"{label:%b %-d, %H:%M} UTC" if isinstance(label, datetime) else label
+        bars.append(Bar(round(index * step, 2), round(step * 0.72, 2), segments, f"{text}: {figures}", at, figures))
     return {"bars": bars, "most": most}
 
 

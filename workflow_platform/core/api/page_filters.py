@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +21,32 @@ _LABELS = [
 ]
 
 
+class MomentInput(forms.DateTimeInput):
+    """A time in UTC, which `static/js/time_inputs.js` shows in the time zone of the user and sends in ISO 8601."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"data-moment": ""})
+
+    def format_value(self, value: Any) -> str | None:
+        """Return the value of the input: UTC without a zone, to the minute, or to the second if that is not zero."""
+        try:
+            at = datetime.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            return None
+        if not at:
+            return None
+        at = at.astimezone(UTC) if at.tzinfo else at
+        return f"{at:%Y-%m-%dT%H:%M:%S}".removesuffix(":00")
+
+
 class PageFilters(forms.Form):
     """Filters from the URL. Invalid values are ignored."""
 
     range = forms.ChoiceField(required=False, choices=_LABELS)
-    since = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
-    until = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+    since = forms.DateTimeField(required=False, widget=MomentInput)
+    until = forms.DateTimeField(required=False, widget=MomentInput)
 
     def chosen(self) -> dict[str, Any]:
         """Return the valid filters."""

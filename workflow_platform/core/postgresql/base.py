@@ -40,7 +40,7 @@ class GuardedCursor(base.Cursor):
 
     def _begin(self, query: Any) -> None:
         if isinstance(self.connection, server.GuardedConnection):
-            self.connection.statement = query if isinstance(query, str) else ""
+            self.connection.statement = query if isinstance(query, str) else server.COMPOSED
 
     def _end(self) -> None:
         if isinstance(self.connection, server.GuardedConnection):

@@ -22,6 +22,8 @@ PROBE_SECONDS = 5
 """The timeout of a probe. Long, since a server that was frozen answers a waiting probe immediately."""
 NO_ANSWER = "PostgreSQL does not answer."
 NOT_READY = ("starting up", "shutting down", "not accepting", "not yet accepting", "recovery mode")
+TIMED_OUT = (psycopg.errors.IdleInTransactionSessionTimeout, psycopg.errors.TransactionTimeout)
+COMPOSED = "a statement that is not a text"
 READING = ("SELECT", "SHOW", "SET")
 
 
@@ -45,6 +47,13 @@ def may_have_changed(error: BaseException) -> bool:
 
 class NoAnswer(psycopg.OperationalError):
     """The server is lost."""
+
+
+class TransactionTimedOut(psycopg.OperationalError):
+    """The server has ended the session, and rolled back its transaction, after one of its timeouts for transactions.
+
+    psycopg has an InternalError for it, which means a bug.
+    """
 
 
 class _GivenUp(Exception):
@@ -89,6 +98,9 @@ class GuardedConnection(psycopg.Connection[Any]):
         except _GivenUp:
             self.pgconn.finish()
             raise self._marked(NoAnswer(NO_ANSWER)) from None
+        except TIMED_OUT as error:
+            self.pgconn.finish()
+            raise TransactionTimedOut(str(error)) from error
         except psycopg.OperationalError as error:
             if self.pgconn.status != ConnStatus.OK:
                 self._marked(error)
@@ -112,7 +124,8 @@ class GuardedConnection(psycopg.Connection[Any]):
 
     def _changes(self) -> bool:
         """Return whether the current statement takes effect without a commit."""
-        return self._committing or (self.autocommit and not self.statement.lstrip().upper().startswith(READING))
+        statement = self.statement.lstrip().upper()  # empty: the pool has checked the connection
+        return self._committing or (self.autocommit and bool(statement) and not statement.startswith(READING))
 
     def _marked(self, error: psycopg.OperationalError) -> psycopg.OperationalError:
         if self._changes():

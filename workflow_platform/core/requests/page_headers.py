@@ -41,6 +41,7 @@ PERMISSIONS = ", ".join(
     )
 )  # fmt: skip
 NOT_STORED = "private, no-store"
+_QUEUE_PATHS = ("/admin/rq/", "/admin/django_rq/")
 _QUEUE_TEMPLATES = (
     "jobs", "finished_jobs", "failed_jobs", "deferred_jobs", "scheduled_jobs", "started_job_registry", "scheduler",
     "workers", "clear_queue", "clear_failed_queue", "requeue_all", "delete_job", "result_detail", "stats",
@@ -64,7 +65,7 @@ def policy_of(path: str) -> str:
     """Return the policy of the page with a path."""
     if path == "/api/docs/":
         return _written(DOCS_POLICY)
-    return _queue_policy() if path.startswith("/admin/rq/") else _page_policy()
+    return _queue_policy() if path.startswith(_QUEUE_PATHS) else _page_policy()
 
 
 def _page_policy() -> str:
