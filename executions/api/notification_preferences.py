@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions.models import MutedWorkflow, Workflow, WorkflowScope
+from executions.models import EmailChoice, MutedWorkflow, Workflow, WorkflowScope
 from executions.notifications import preferences
+from workflow_platform.core.accounts import invitation_emails
 from workflow_platform.core.accounts.models import Membership, User
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.api.inputs import BodySerializer
@@ -24,6 +25,9 @@ MOST_AT_ONCE = 100
 
 class ChoicesSerializer(serializers.Serializer[Any]):
     in_page = serializers.BooleanField(help_text="Whether notifications are listed on the pages.")
+    email = serializers.ChoiceField(
+        choices=EmailChoice.choices, help_text="daily: at 08:00 in your time zone. What you have read is left out."
+    )
     workflows = serializers.ChoiceField(
         choices=WorkflowScope.choices,
         help_text="Of which workflows failures and recoveries are notified. You own the workflows that you created; "
@@ -48,6 +52,11 @@ class MutedWorkflowSerializer(serializers.ModelSerializer[MutedWorkflow]):
 
 
 class NotificationPreferencesSerializer(ChoicesSerializer):
+    email_problem = serializers.ChoiceField(
+        choices=[("", "None"), ("no_address", "Your account has no email address"),
+                 ("not_configured", "The platform sends no email")],
+        help_text="Why no email arrives; empty if it does.",
+    )  # fmt: skip
     workspaces = WorkspaceChoicesSerializer(many=True)
     muted = MutedWorkflowSerializer(many=True)
 
@@ -56,6 +65,7 @@ class _ChangeSerializer(BodySerializer):
     closed = True
 
     in_page = serializers.BooleanField(required=False)
+    email = serializers.ChoiceField(choices=EmailChoice.choices, required=False)
     workflows = serializers.ChoiceField(choices=WorkflowScope.choices, required=False)
 
 
@@ -137,7 +147,12 @@ def _shown(user: User) -> Response:
         | _fields(own or general)
         for member, own in preferences.of_workspaces(user)
     ]
-    shown = _fields(general) | {"workspaces": workspaces, "muted": preferences.muted_of(user)}
+    problem = "" if invitation_emails.is_configured() else "not_configured"
+    shown = _fields(general) | {
+        "email_problem": problem if user.email else "no_address",
+        "workspaces": workspaces,
+        "muted": preferences.muted_of(user),
+    }
     return Response(NotificationPreferencesSerializer(shown).data)
 
 

@@ -11,8 +11,11 @@ from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.notification import (
+    EmailChoice,
+    EmailState,
     MutedWorkflow,
     Notification,
+    NotificationEmail,
     NotificationKind,
     NotificationPreference,
     NotificationQuerySet,
@@ -34,6 +37,8 @@ __all__ = [
     "BulkOperation",
     "BulkState",
     "Credential",
+    "EmailChoice",
+    "EmailState",
     "Execution",
     "ItemChild",
     "ItemOutcome",
@@ -43,6 +48,7 @@ __all__ = [
     "NoSuchWorkflow",
     "NodeRun",
     "Notification",
+    "NotificationEmail",
     "NotificationKind",
     "NotificationPreference",
     "NotificationQuerySet",

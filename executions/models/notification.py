@@ -22,6 +22,26 @@ class NotificationKind(models.TextChoices):
     ENDPOINT = "endpoint_disabled", "Endpoint disabled"
 
 
+class EmailChoice(models.TextChoices):
+    """When notifications are sent by email."""
+
+    OFF = "off", "Never"
+    AT_ONCE = "at_once", "At once"
+    HOURLY = "hourly", "Once an hour"
+    DAILY = "daily", "Once a day"
+
+
+class EmailState(models.TextChoices):
+    """What became of an email. It is sent at most once: `unknown` is not sent again."""
+
+    QUEUED = "queued", "Waits for its attempt"
+    SENDING = "sending", "A worker sends it"
+    SENT = "sent", "The mail server accepted it"
+    SKIPPED = "skipped", "No longer wanted, or there was nothing left to say"
+    FAILED = "failed", "The mail server refused it"
+    UNKNOWN = "unknown", "It is not known whether the mail server accepted it"
+
+
 class WorkflowScope(models.TextChoices):
     """Of which workflows a user is notified."""
 
@@ -36,7 +56,11 @@ def _open_approval() -> models.Exists:
 
 class NotificationQuerySet(WorkspaceScopedQuerySet["Notification"]):
     def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
-        """Return the user's own notifications of workspaces in which they still have the role that each one needs."""
+        """Return the user's own notifications that pages list, of workspaces in which they have the role needed."""
+        return self.allowed_for(user, role).filter(in_page=True)
+
+    def allowed_for(self, user: User | object, role: Role = Role.VIEWER) -> Self:
+        """Return the user's own notifications, on pages or by email, as `visible_to` does."""
         if not isinstance(user, User) or not user.is_active:
             return self.none()
         allowed = models.Q()
@@ -76,6 +100,11 @@ class Notification(models.Model):
     node = models.CharField(max_length=200, blank=True, help_text="The name of the node that failed or waits.")
     failures = models.PositiveIntegerField(default=0, help_text="Recovered: how many executions had failed in a row.")
     read_at = models.DateTimeField(null=True)
+    in_page = models.BooleanField(
+        default=True, db_default=True, help_text="Whether pages list it; otherwise it is only sent by email."
+    )
+    email_due_at = models.DateTimeField(null=True, help_text="When it is due by email; empty: not, or done.")
+    email = models.ForeignKey("NotificationEmail", null=True, on_delete=models.SET_NULL, related_name="notifications")
 
     objects = NotificationQuerySet.as_manager()
 
@@ -87,10 +116,36 @@ class Notification(models.Model):
         indexes = [
             models.Index(fields=["recipient", "-id"], name="notification_listed"),
             models.Index(fields=["recipient"], name="notification_unread", condition=models.Q(read_at__isnull=True)),
+            models.Index(
+                fields=["email_due_at"], name="notification_email_due", condition=models.Q(email_due_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.subject}"
+
+
+class NotificationEmail(models.Model):
+    """An email with notifications of one user. Its state is recorded before and after the attempt."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=10, choices=EmailState.choices, default=EmailState.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now, help_text="When its next attempt is due.")
+    queued_at = models.DateTimeField(null=True, help_text="When a job was queued for it.")
+    claimed_at = models.DateTimeField(null=True, help_text="When a worker began to send it.")
+    ended_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=200, blank=True, help_text="Why the last attempt failed.")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["due_at"], name="email_unended", condition=models.Q(ended_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recipient}: {self.state}"
 
 
 class WorkflowHealth(models.Model):
@@ -123,6 +178,9 @@ class NotificationPreference(models.Model):
         help_text="Empty: all workspaces without a preference of their own. It ends with the membership.",
     )
     in_page = models.BooleanField(default=True)
+    email = models.CharField(
+        max_length=10, choices=EmailChoice.choices, default=EmailChoice.OFF, db_default=EmailChoice.OFF
+    )
     workflows = models.CharField(max_length=5, choices=WorkflowScope.choices, default=WorkflowScope.OWN)
 
     class Meta:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from events.log.partitions import first_id
 from events.retention.models import RetentionPolicy
 from events.retention.retention import RetentionTerms
-from executions.models import Notification
+from executions.models import Notification, NotificationEmail
 
 CHUNK = 1_000
 
@@ -24,7 +24,14 @@ def sweep() -> int:
     deleted = _delete(Notification.objects.exclude(workspace__in=policies), keep)
     for workspace, days in policies.items():
         deleted += _delete(Notification.objects.filter(workspace=workspace), timedelta(days=days))
+    _delete_emails(keep)
     return deleted
+
+
+def _delete_emails(keep: timedelta) -> None:
+    expired = NotificationEmail.objects.filter(pk__lt=first_id(timezone.now() - keep)).order_by("pk")
+    while ids := list(expired.values_list("pk", flat=True)[:CHUNK]):
+        NotificationEmail.objects.filter(pk__in=ids).delete()
 
 
 def _delete(rows: QuerySet[Notification], keep: timedelta) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.utils import timezone
 
 from events.bus import RecordedEvent
 from executions.models import Notification
 from executions.notifications import facts, user_stream
+from executions.notifications.email_times import due_at
 from executions.notifications.facts import NotableFact
-from executions.notifications.recipients import Audience
+from executions.notifications.recipients import Audience, FactRecipient
 
 
 @transaction.atomic
@@ -31,13 +33,13 @@ def derive(events: Sequence[RecordedEvent]) -> list[Notification]:
     before = set(known.values_list("recipient_id", "event_id"))
     rows = [row for row in rows if (row.recipient_id, row.event_id) not in before]
     Notification.objects.bulk_create(rows)
-    user_stream.announce(rows)
+    user_stream.announce([row for row in rows if row.in_page])
     return rows
 
 
-def _row(fact: NotableFact, recipient: int) -> Notification:
+def _row(fact: NotableFact, recipient: FactRecipient) -> Notification:
     return Notification(
-        recipient_id=recipient,
+        recipient_id=recipient.user_id,
         kind=fact.kind,
         workspace_id=fact.workspace_id,
         needs=fact.needs,
@@ -50,4 +52,6 @@ def _row(fact: NotableFact, recipient: int) -> Notification:
         subject=fact.subject[:200],
         node=fact.node[:200],
         failures=fact.failures,
+        in_page=recipient.in_page,
+        email_due_at=due_at(recipient.email, recipient.time_zone, timezone.now()),
     )

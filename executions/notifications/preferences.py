@@ -8,10 +8,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from executions.models import MutedWorkflow, NotificationPreference, Workflow
+from executions.models import EmailChoice, MutedWorkflow, NotificationPreference, Workflow
 from workflow_platform.core.accounts.models import Membership, User
 
-FIELDS = ("in_page", "workflows")
+FIELDS = ("in_page", "email", "workflows")
 MOST_MUTED = 1_000
 
 
@@ -29,6 +29,12 @@ def of_workspaces(user: User) -> list[tuple[Membership, NotificationPreference |
     """Return the memberships of the user, with the preference of those workspaces that have their own."""
     rows = Membership.objects.filter(user=user).select_related("workspace", "notification_preference")
     return [(row, getattr(row, "notification_preference", None)) for row in rows.order_by("workspace__name", "pk")]
+
+
+def email_choices(user: User) -> dict[UUID, EmailChoice]:
+    """Return by workspace when the user wants email now."""
+    general = general_of(user)
+    return {member.workspace_id: EmailChoice((own or general).email) for member, own in of_workspaces(user)}
 
 
 def muted_of(user: User) -> list[MutedWorkflow]:

@@ -3,9 +3,9 @@ import { byId, closest, element, fetchJson, messageOf, query, send } from "./pag
 import { toast } from "./toast.js";
 
 /**
- * @typedef {{in_page: boolean, workflows: "own" | "all"}} Choices
+ * @typedef {{in_page: boolean, workflows: "own" | "all", email: string}} Choices
  * @typedef {Choices & {workspace: string, name: string, inherited: boolean}} OfWorkspace
- * @typedef {Choices & {workspaces: OfWorkspace[], muted: {workflow: string, name: string}[]}} Preferences
+ * @typedef {Choices & {email_problem: "" | "no_address" | "not_configured", workspaces: OfWorkspace[], muted: {workflow: string, name: string}[]}} Preferences
  */
 const PATH = "/api/account/notifications/";
 const [LIKE_ALL, NOTHING] = ["", "nothing"];
@@ -13,8 +13,18 @@ const [LIKE_ALL, NOTHING] = ["", "nothing"];
 const LEVELS = [
   ["own", "My workflows"],
   ["all", "All workflows"],
-  [NOTHING, "Nothing"],
+  [NOTHING, "Nothing on the pages"],
 ];
+/** @type {[string, string][]} */
+const EMAILS = [["off", "Never"], ["at_once", "At once"], ["hourly", "Once an hour"], [
+  "daily",
+  "Once a day, at 08:00",
+]];
+const PROBLEMS = {
+  "": "",
+  no_address: "No email is sent: your account has no email address.",
+  not_configured: "No email is sent: the platform has no mail server.",
+};
 
 const root = byId("notifications");
 
@@ -25,29 +35,38 @@ const levelOf = ({ in_page, workflows }) => in_page ? workflows : NOTHING;
 const choicesOf = (level) => level === NOTHING ? { in_page: false } : { in_page: true, workflows: level };
 
 /**
- * @param {string} label @param {string} level @param {string} workspace empty: all
- * @param {[string, string][]} levels
+ * @param {string} label @param {string} chosen @param {Record<string, string>} data of the select
+ * @param {[string, string][]} values
  */
-function select(label, level, workspace, levels) {
-  const options = levels.map(([value, text]) => {
+function select(label, chosen, data, values) {
+  const options = values.map(([value, text]) => {
     const option = element("option", { value }, text);
-    option.selected = value === level;
+    option.selected = value === chosen;
     return option;
   });
-  return element("label", {}, label, element("select", { "data-workspace": workspace }, ...options));
+  return element("label", {}, label, element("select", data, ...options));
+}
+
+/** Return the selects of all workspaces, or of one. @param {string} label @param {string} workspace empty: all
+ *  @param {Choices} choices @param {boolean} inherited */
+function selects(label, workspace, choices, inherited) {
+  const levels = workspace ? [/** @type {[string, string]} */ ([LIKE_ALL, "Like all workspaces"]), ...LEVELS] : LEVELS;
+  const level = select(label, inherited ? LIKE_ALL : levelOf(choices), { "data-workspace": workspace }, levels);
+  const pair = element("div", { class: "two" }, level);
+  if (!inherited) pair.append(select("By email", choices.email, { "data-email": workspace }, EMAILS));
+  return pair;
 }
 
 /** @param {Preferences} preferences */
 function draw(preferences) {
-  const general = select("In all workspaces", levelOf(preferences), "", LEVELS);
-  /** @type {[string, string][]} */
-  const levels = [[LIKE_ALL, "Like all workspaces"], ...LEVELS];
-  const own = preferences.workspaces.length < 2
-    ? []
-    : preferences.workspaces.map((each) =>
-      select(each.name, each.inherited ? LIKE_ALL : levelOf(each), each.workspace, levels)
-    );
-  query(root, "[data-choices]").replaceChildren(general, ...own);
+  const single = preferences.workspaces.length < 2 && preferences.workspaces.every((each) => each.inherited);
+  const own = single ? [] : preferences.workspaces;
+  const problem = preferences.email_problem ? [element("small", {}, PROBLEMS[preferences.email_problem])] : [];
+  query(root, "[data-choices]").replaceChildren(
+    selects("In all workspaces", "", preferences, false),
+    ...problem,
+    ...own.map((each) => selects(each.name, each.workspace, each, each.inherited)),
+  );
   const muted = preferences.muted.map(({ workflow, name }) => {
     const unmute = { type: "button", class: "small", "data-unmute": workflow, "aria-label": `Unmute ${name}` };
     return element("li", {}, element("div", {}, name), element("button", unmute, "Unmute"));
@@ -58,21 +77,23 @@ function draw(preferences) {
 
 /** Change preferences and show them. @param {object} body @param {string} done */
 async function change(body, done) {
-  const focused = document.activeElement instanceof HTMLSelectElement ? document.activeElement.dataset.workspace : null;
+  const focused = document.activeElement instanceof HTMLSelectElement ? { ...document.activeElement.dataset } : {};
   try {
     draw(await send("PATCH", PATH, body));
     toast(done);
   } catch (error) {
     toast(messageOf(error), "failed");
   }
-  if (typeof focused === "string") query(root, `[data-workspace="${focused}"]`).focus();
+  for (const [name, value] of Object.entries(focused)) query(root, `[data-${name}="${value}"]`).focus();
 }
 
 root.addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLSelectElement)) return;
-  const { workspace = "" } = target.dataset;
-  const choices = target.value === LIKE_ALL ? { inherit: true } : choicesOf(target.value);
-  change(workspace ? { workspaces: [{ workspace, ...choices }] } : choices, "Notifications saved.");
+  const { workspace, email } = target.dataset;
+  const level = target.value === LIKE_ALL ? { inherit: true } : choicesOf(target.value);
+  const choices = email === undefined ? level : { email: target.value };
+  const place = workspace || email;
+  change(place ? { workspaces: [{ workspace: place, ...choices }] } : choices, "Notifications saved.");
 });
 root.addEventListener("click", (event) => {
   const button = closest(event, "[data-unmute]");

@@ -214,6 +214,16 @@ def test_a_muted_workflow_and_a_preference_silence_notifications(place: Place) -
 
 
 @COMMITS
+def test_who_chose_email_only_gets_a_row_that_no_page_lists(place: Place) -> None:
+    NotificationPreference.objects.create(user=place.people["eve"], in_page=False, email="at_once")
+    place.run(True)
+    assert derived() == [("eve", "workflow_failed")]
+    assert Notification.objects.get().email_due_at is not None
+    assert get(place.people["eve"])["results"] == []
+    assert not Event.objects.filter(type="notification.created").exists()
+
+
+@COMMITS
 def test_losing_a_role_or_the_membership_hides_notifications_at_once(place: Place) -> None:
     place.run(True)
     place.asking()
@@ -259,18 +269,26 @@ def test_preferences_are_changed_over_the_api_and_end_with_the_membership(place:
         return ask(token, "PATCH", path, body)
 
     assert get(eve, path) == {
-        "in_page": True, "workflows": "own", "muted": [],
+        "in_page": True, "workflows": "own", "email": "off", "email_problem": "", "muted": [],
         "workspaces": [{"workspace": workspace, "name": "Tests", "inherited": True, "in_page": True,
-                        "workflows": "own"}]}  # fmt: skip
-    shown = change(workflows="all", workspaces=[{"workspace": workspace, "in_page": False}]).json()
+                        "workflows": "own", "email": "off"}]}  # fmt: skip
+    shown = change(workflows="all", email="daily", workspaces=[{"workspace": workspace, "in_page": False}]).json()
     own = shown["workspaces"][0]
     assert (shown["workflows"], own["inherited"], own["in_page"], own["workflows"]) == ("all", False, False, "all")
+    assert (shown["email"], own["email"]) == ("daily", "daily")
     shown = change(workspaces=[{"workspace": workspace, "inherit": True}], mute=[str(place.workflow.pk)]).json()
     assert (shown["workspaces"][0]["inherited"], shown["muted"][0]["name"]) == (True, "Invoices")
     assert change(unmute=[str(place.workflow.pk)]).json()["muted"] == []
     stranger = str(UUID(int=7))
-    for body in ({"mute": [stranger]}, {"workspaces": [{"workspace": stranger, "in_page": True}]},
-                 {"workflows": "none"}, {"workspaces": [{"workspace": workspace}]}, {"colour": "red"}):  # fmt: skip
+    refused: list[dict[str, Any]] = [
+        {"mute": [stranger]},
+        {"workspaces": [{"workspace": stranger, "in_page": True}]},
+        {"workspaces": [{"workspace": workspace}]},
+        {"workflows": "none"},
+        {"email": "weekly"},
+        {"colour": "red"},
+    ]
+    for body in refused:
         assert change(**body).status_code == 400, body
 
 

@@ -22,7 +22,7 @@ from executions import binaries
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
-from executions.notifications import clearing
+from executions.notifications import clearing, emails
 from executions.notifications.consumer import NotificationThread
 from executions.triggers import schedules
 from executions.workers import recovery
@@ -41,6 +41,7 @@ RETRY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 OPERATIONS_SECONDS = 1.0
 WAITS_SECONDS = 2.0
+EMAILS_SECONDS = 5.0
 REPORT_SECONDS = 60.0
 """The interval of system events about a task that keeps failing."""
 REPORTED_AFTER_SECONDS = 2.0
@@ -80,6 +81,7 @@ class Command(BaseCommand):
             Sweep("replays", replays.sweep_due),
             Sweep("deliveries", sweeper.sweep),
             Sweep("waits for deliveries", node_deliveries.sweep, WAITS_SECONDS),
+            Sweep("emails of notifications", emails.sweep, EMAILS_SECONDS),
             Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
             Sweep("operations on executions", bulk_jobs.sweep, OPERATIONS_SECONDS),
         ]
