@@ -12,5 +12,5 @@ def begin_with_the_first_event(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0026_notifications"), ("events", "0016_streams_of_users")]
+    dependencies = [("executions", "0027_notifications"), ("events", "0016_streams_of_users")]
     operations = [migrations.RunPython(begin_with_the_first_event, migrations.RunPython.noop)]

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_account_pages'),
-        ('executions', '0027_notification_consumer'),
+        ('executions', '0028_notification_consumer'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

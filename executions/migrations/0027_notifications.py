@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_account_pages'),
-        ('executions', '0025_saved_views'),
+        ('executions', '0026_attributes_and_search'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
