@@ -34,7 +34,7 @@ class Platform(Protocol):
 def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, int], dict[str, Any]]]:
     """Return the execution and its node runs as the events of its stream tell them."""
     execution: dict[str, Any] = {"error": None, "recoveries": 0, "cancel_requested": False}
-    execution |= {"rerun": (None, ""), "cached_from": None}
+    execution |= {"rerun": (None, ""), "cached_from": None, "attributes": {}}
     runs: dict[tuple[str, int], dict[str, Any]] = {}
     for event in events:
         kind, data = event["type"].removeprefix("execution."), event["data"]
@@ -47,6 +47,7 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
             run["taken_from"] = data.get("taken_from")
             run["error"] = data["error"] if kind == "node_failed" else None
             run["from_cache"] = data.get("from_cache", run["from_cache"])
+            execution["attributes"] |= data.get("attributes") or {}
         elif kind in EXECUTION_STATUS:
             if kind == "queued":
                 execution["rerun"] = (data["rerun_of"], data["rerun_from"] or "")
@@ -80,6 +81,7 @@ def check(row: dict[str, Any], runs: list[dict[str, Any]], events: list[dict[str
         "cached_from": row["cached_from"],
         "rerun": (row["rerun_of"], row["rerun_from"]),
         "mode": row["mode"],
+        "attributes": row["attributes"],
     }, row
     statuses = {(run["node"], run["run_index"]): run["status"] for run in runs}
     assert {key: run["status"] for key, run in folded.items()} == statuses, row
@@ -103,7 +105,7 @@ SELECT json_build_object(
         'id', execution.id, 'events', stream.last_sequence, 'status', execution.status, 'error', execution.error,
         'recoveries', execution.recoveries, 'cancel_requested_at', execution.cancel_requested_at,
         'cached_from', execution.cached_from, 'rerun_of', execution.rerun_of_id, 'rerun_from', execution.rerun_from,
-        'mode', execution.mode
+        'mode', execution.mode, 'attributes', execution.attributes
     ),
     'runs', (
         SELECT coalesce(json_agg(json_build_object(

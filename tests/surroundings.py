@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from workflow_platform.core.sandbox import task
 from workflow_platform.installation import embedded
 
 MEANT = {"DATABASE_URL", "REDIS_URL"}
@@ -41,6 +42,7 @@ def arrange() -> None:
     time.tzset()
     os.umask(0o022)
     embedded.wait_until = _wait_until
+    task.WALL_GRACE_SECONDS = PATIENCE_SECONDS
 
 
 def hear_interrupts() -> None:

@@ -265,6 +265,7 @@ class WebCommand(CommandLineInterface):
 
 
 if __name__ == "__main__":
+    garbage_collection.pause_while_loading()
     # Under its real name: otherwise the module would exist twice.
     from workflow_platform.web import WebCommand as _Command
 

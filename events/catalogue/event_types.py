@@ -16,7 +16,8 @@ Said = Annotated[str, AfterValidator(masked_text)]
 
 
 class Payload(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # Each process starts faster if it builds the validators of only those types that it writes.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class FailedExpression(Payload):
@@ -163,6 +164,8 @@ class NodeCompleted(NodeRunRef):
     preview: Preview | None = None
     taken_from: str | None = None
     """In a rerun: the node run of the old execution whose output was copied."""
+    attributes: dict[str, str] | None = None
+    """The attributes of the execution that it set."""
 
 
 class NodeFailed(NodeRunRef):

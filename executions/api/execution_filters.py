@@ -7,9 +7,11 @@ from typing import Any, get_args
 
 from rest_framework import serializers
 
+from executions.domain.attributes import MAX_KEY, MAX_VALUE
+from executions.domain.search_words import words_of
 from executions.domain.statuses import ExecutionStatus
 from executions.listing import MAX_GROUPS, Criteria, ListOrder
-from executions.listing.criteria import MAX_SECONDS, MAX_TEXT, SortName
+from executions.listing.criteria import ATTRIBUTE_PATTERN, MAX_ATTRIBUTES, MAX_SECONDS, MAX_TEXT, SortName
 from executions.models import Mode, Trigger
 from workflow_platform.core.api.inputs import Moment, QuerySerializer
 
@@ -28,6 +30,25 @@ class Seconds(serializers.FloatField):
         return float(value)
 
 
+class AttributesField(serializers.ListField):
+    """Attributes as `key:value`. An error is that of the whole parameter, since its values have no names."""
+
+    child = serializers.RegexField(
+        ATTRIBUTE_PATTERN.removesuffix("$") + r"\Z",
+        max_length=MAX_KEY + 1 + MAX_VALUE,
+        trim_whitespace=False,
+        error_messages={"invalid": "Expected `key:value`, such as `customer:42`."},
+    )
+
+    def run_child_validation(self, data: Any) -> Any:
+        """Return the attributes. Raises ValidationError."""
+        try:
+            return super().run_child_validation(data)
+        except serializers.ValidationError as error:
+            errors: Any = error.detail
+            raise serializers.ValidationError(next(iter(errors.values()))) from None
+
+
 class CriteriaFields(serializers.Serializer[Any]):
     """The fields of `Criteria`. All given ones must hold."""
 
@@ -42,6 +63,20 @@ class CriteriaFields(serializers.Serializer[Any]):
     )
     failed_node = serializers.CharField(
         required=False, max_length=100, help_text="The id of the node that made the execution fail."
+    )
+    node_ran = serializers.CharField(
+        required=False, max_length=100, help_text="The id of a node that ran, or runs. It requires `workflow`."
+    )
+    node_failed = serializers.CharField(
+        required=False,
+        max_length=100,
+        help_text="The id of a node that failed, whether or not the execution went on. It requires `workflow`.",
+    )
+    attribute = AttributesField(
+        required=False,
+        max_length=MAX_ATTRIBUTES,
+        help_text="`key:value`: executions on which the workflow set this attribute. Repeat the parameter for several"
+        " attributes, which must all match.",
     )
     trigger = serializers.MultipleChoiceField(choices=Trigger.choices, required=False)
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
@@ -59,10 +94,28 @@ class CriteriaFields(serializers.Serializer[Any]):
         help_text="Part of the workflow's name or of the error's message, or the first eight or more digits of the id.",
     )
 
+    text = serializers.CharField(
+        required=False,
+        max_length=MAX_TEXT,
+        help_text="Words that the input, the outputs of nodes or the error of an ended execution contain, in any case;"
+        " the last word may be incomplete. Words that are joined by other characters than spaces must follow each"
+        " other, as in `alice@example.com`. Searched are values, not field names, of inputs and outputs up to 64 KiB,"
+        " the first words of each execution (SEARCH_MAX_WORDS), without values that have the name of a secret.",
+    )
+
+    def validate_text(self, text: str) -> str:
+        """Reject a text without a word."""
+        if not words_of(text):
+            raise serializers.ValidationError(f"{text!r} has no word. Give at least one letter or digit.")
+        return text
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Reject a version without its workflow."""
+        """Reject a version or a node without its workflow."""
         if attrs.get("version") and not attrs.get("workflow"):
             raise serializers.ValidationError({"version": ["A version's number requires `workflow`."]})
+        for name in ("node_ran", "node_failed"):
+            if attrs.get(name) and not attrs.get("workflow"):
+                raise serializers.ValidationError({name: ["A node's id requires `workflow`."]})
         return attrs
 
 

@@ -254,9 +254,10 @@ class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
         pagination_class=None,
     )  # fmt: skip
     def similar(self, request: Request, pk: str, node: str) -> Response:
-        """Return how many of the last 1,000 executions of the workflow failed for the same cause as the node run: the
-        same node, type and message, apart from numbers, ids, addresses and quoted texts. `executions` are the newest
-        others, and `cause` filters lists of executions. It is null if the node run has not failed."""
+        """Return how many executions of the workflow failed for the same cause as the node run: the same node, type and
+        message, apart from numbers, ids, addresses and quoted texts. They are counted up to 1,000; `more` says whether
+        there are more. `executions` are the newest others, and `cause` filters lists of executions. It is null if the
+        node run has not failed."""
         query = RunFilterSerializer.of(request).validated_data
         execution, run = self._node_run(request, pk, node, query["run_index"])
         return Response(similar_failures(execution, run.error))

@@ -202,7 +202,7 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         model = Execution
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "mode", "trigger", "priority", "error",
-            "cause", "failed_node", "queued_at", "started_at", "ended_at",
+            "cause", "failed_node", "attributes", "queued_at", "started_at", "ended_at",
             "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
             "rerun_of", "rerun_from", "cancelled_deliveries",
@@ -320,8 +320,8 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
         model = NodeRun
         fields = [
             "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
-            "output_bytes", "digest", "request_digest", "failed_items", "error", "started_at", "ended_at", "wake_at",
-            "duration_ms", "cpu_ms", "memory_bytes", "parameters", "parameters_item", "parameters_truncated",
+            "output_bytes", "attributes", "digest", "request_digest", "failed_items", "error", "started_at", "ended_at",
+            "wake_at", "duration_ms", "cpu_ms", "memory_bytes", "parameters", "parameters_item", "parameters_truncated",
         ]  # fmt: skip
 
     def to_representation(self, instance: NodeRun) -> dict[str, Any]:

@@ -91,6 +91,7 @@ _GROUPS: Final[dict[str, _Group]] = {
     "promises": _Group(re.compile(r"\b(?:Promise|async|import)\b"), ("promise_words",)),
     "code": _Group(re.compile(r"(?:(?<![.\w$])|(?<=\.\.\.))items?\b"), ("code_words",)),
     "static_data": _Group(re.compile(r"\$getWorkflowStaticData\b"), ("static_words",)),
+    "custom_data": _Group(re.compile(r"\bcustomData\b"), ("custom_data_words",)),
     "absent": _Group(
         re.compile(
             r"\b(?:setTimeout|setInterval|setImmediate|fetch|require)\s*\(|(?<![.\w$])crypto\s*\."
@@ -146,6 +147,11 @@ def may_give_promise(source: str) -> bool:
 def uses_static_data(code: str) -> bool:
     """Return whether code may read static data."""
     return _GROUPS["static_data"].words.search(code) is not None
+
+
+def uses_custom_data(code: str) -> bool:
+    """Return whether code may set attributes of its execution."""
+    return _GROUPS["custom_data"].words.search(code) is not None
 
 
 @lru_cache(maxsize=2048)
@@ -242,6 +248,10 @@ LOOK_FOR_LOCALES: Final = "(function (kit) { kit.looksForLocales = true; })"
 """A script after which a locale that is not loaded is only reported, so that one run finds all of them."""
 USED_STATIC_DATA: Final = "(function (kit) { return kit.staticData(); })"
 """A script that returns the static data that code has read, as JSON."""
+CUSTOM_DATA: Final = "__custom_data"
+"""The variable with the limits of what code may set in `$execution.customData`."""
+SET_CUSTOM_DATA: Final = "(function (kit) { return kit.customData(); })"
+"""A script that returns what code has set in `$execution.customData`, as JSON."""
 LOADER: Final = source("loader")
 """JavaScript that returns a function. It runs a script of `Words` and returns the script's result as text."""
 MISSING: Final = "(function (kit) { return kit.takeMissing(); })"

@@ -49,7 +49,9 @@ class Checkpoints:
         row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
         row.lineage, row.failed_items, row.taken_from = dict(result.lineage), result.failed_items, result.taken_from
         self.outputs.set(row, outputs, sum(sizes.values()))
+        row.attributes = dict(result.attributes) or None
         change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
+        self._set_attributes(change, row)
         if self._execution.mode == Mode.LIVE:  # a test reads static data, and leaves it as it is
             change.static_changes += [(self._execution.workflow_id, each) for each in result.static_changes]
         if result.error is not None:
@@ -87,10 +89,18 @@ class Checkpoints:
             outputs, sizes = pack_outputs(cached.outputs)
             row.lineage = dict(cached.lineage)
             self.outputs.set(row, outputs, sum(sizes.values()))
+            row.attributes = dict(cached.attributes) or None
+            self._set_attributes(change, row)
             change += lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
         if cached.response is not None:
             self.outputs.response = change.execution_fields["response"] = cached.response
         return change
+
+    def _set_attributes(self, change: Change, row: NodeRun) -> None:
+        """Add the attributes that a node run sets to the execution, and to the change that ends the node run."""
+        if row.attributes:
+            self._execution.attributes = self._execution.attributes | row.attributes
+            change.execution_fields["attributes"] = self._execution.attributes
 
     def items_done(self, active: ActiveNodeRun, done: int, failed: int, busy: set[str]) -> Change:
         """Report the progress within a node run."""

@@ -22,6 +22,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.engine import kept_outcomes, rows, static_data
 from executions.engine.lease import worker_name
 from executions.lifecycle import Change, ClaimedExecution
+from executions.lifecycle.attribute_rows import write_attributes
 from executions.lifecycle.deliveries import withdraw
 from executions.models import Wait
 
@@ -158,6 +159,7 @@ def write_rows(changes: Sequence[Change], tokens: Mapping[UUID, int]) -> tuple[s
         if change.execution_fields:
             fields.setdefault(change.lease.execution_id, {}).update(change.execution_fields)
     rows.update_executions(fields)
+    write_attributes({pk: values["attributes"] for pk, values in fields.items() if "attributes" in values})
     return stale, [event for change in valid for event in change.events]
 
 

@@ -278,6 +278,7 @@ def _scope(
         "mode": execution.mode,
         "trigger": execution.trigger,
         "resumeUrl": waits.resume_url(execution.pk),
+        "customData": execution.attributes,
     }
     workflow = {
         "id": str(execution.workflow_id),

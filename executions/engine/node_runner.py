@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
+from executions.domain.attributes import check_count
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
 from executions.domain.statuses import NodeRunStatus
@@ -282,6 +283,7 @@ class NodeRunner:
             return self._wait(active, result.wait_for)
         try:
             check_total_bytes(self.outputs.total_bytes, sum(outcome.sizes.values()))
+            check_count(self._execution.attributes | dict(result.attributes), "attributes")
         except NodeError as error:
             active.outcomes.forget()
             return self._fail(active, error)

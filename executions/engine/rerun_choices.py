@@ -50,7 +50,7 @@ class RerunChoices:
             )
         outputs, sizes = pack_outputs(run.output)
         lineage = run.lineage if run.lineage and self._received(run, inputs) else {}
-        return NodeResult(outputs, lineage, taken_from=run.pk), sizes
+        return NodeResult(outputs, lineage, taken_from=run.pk, attributes=run.attributes or {}), sizes
 
     def _received(self, run: NodeRun, inputs: Mapping[str, Items]) -> bool:
         """Return whether the original node run received the same items, so that its lineage holds for these."""

@@ -55,7 +55,8 @@ def run_cached(
     if answer is None:
         return run(context)
     if isinstance(answer, cache.Hit):
-        return NodeResult(answer.value["outputs"], answer.value["lineage"], from_cache=True)
+        attributes = answer.value.get("attributes", {})
+        return NodeResult(answer.value["outputs"], answer.value["lineage"], from_cache=True, attributes=attributes)
     value: dict[str, Any] | None = None
     try:
         if context.cancelled.is_set():
@@ -63,7 +64,7 @@ def run_cached(
         result = run(context)
         if result.wait_for is None and not result.keep_open and result.response is None and not result.failed_items:
             outputs, _ = pack_outputs(result.outputs)
-            value = {"outputs": outputs, "lineage": result.lineage}
+            value = {"outputs": outputs, "lineage": result.lineage, "attributes": dict(result.attributes)}
         return result
     finally:
         answer.resolve(value, keep=value is not None and not _has_files(value["outputs"]))
@@ -84,6 +85,8 @@ class CachedResult:
     response: dict[str, Any] | None
     lineage: Lineage
     """Which items of the execution's input the outputs came from."""
+    attributes: Mapping[str, str]
+    """The attributes of the execution."""
 
 
 class ExecutionCache:
@@ -113,7 +116,12 @@ class ExecutionCache:
                 return None
             value = answer.value
             return CachedResult(
-                UUID(value["execution"]), value["node"], value["outputs"], value["response"], value["lineage"]
+                UUID(value["execution"]),
+                value["node"],
+                value["outputs"],
+                value["response"],
+                value["lineage"],
+                value.get("attributes", {}),
             )
         except Exception:
             logger.exception(
@@ -128,14 +136,16 @@ class ExecutionCache:
             return
         node, items = result
         is_whole = all(row.status != NodeRunStatus.FAILED and not row.failed_items for row in rows)
-        if not is_whole or _has_files(items):
-            return
+        attributes = self._execution.attributes
+        if not is_whole or _has_files(items) or (node is None and attributes):
+            return  # attributes are those of a node run, which a result without items has not
         origins = {name: origins_in_input(ancestry, sources) for name, sources in outputs.result_sources.items()}
         self._value = {
             "execution": str(self._execution.pk),
             "node": node,
             "outputs": items,
             "response": outputs.response,
+            "attributes": attributes,
             "lineage": {name: known for name, known in origins.items() if known is not None},
         }
 

@@ -21,6 +21,7 @@ from executions.domain.effects import Choice
 from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import concurrency_keys, policies
+from executions.lifecycle.attribute_rows import write_attributes
 from executions.lifecycle.base import OUTSIDE, event, finish_without_lease
 from executions.lifecycle.rerun_copy import OldRun, copy_runs, leave_out, reused_events
 from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
@@ -144,6 +145,7 @@ def _create(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]
     for (_, row), stream in zip(pairs, streams, strict=True):
         row.stream = stream
     Execution.objects.bulk_create([row for _, row in pairs])
+    write_attributes({row.pk: row.attributes for _, row in pairs})
     _share_files(pairs)
     events += [_queued(new, row) for new, row in pairs]
     events += _reuse([(new, row) for new, row in pairs if new.reused or new.left_out])
@@ -198,6 +200,7 @@ def _row(new: NewExecution) -> Execution | CannotStart:
         rerun_from=new.rerun_from,
         replaced_input=new.replaced or None,
         rerun_choices=dict(new.choices) or None,
+        attributes={key: value for old in new.reused for key, value in (old.run.attributes or {}).items()},
     )
 
 

@@ -151,4 +151,6 @@ def _ended(execution: Execution, old: OldRun) -> NewEvent:
         "failed_items": run.failed_items,
         "from_cache": run.from_cache,
     }
+    if run.attributes:
+        data["attributes"] = run.attributes
     return event(execution, "node_completed", data, OUTSIDE)

@@ -49,6 +49,8 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
     }
     if run.taken_from is not None:
         data["taken_from"] = str(run.taken_from)
+    if run.attributes:
+        data["attributes"] = run.attributes
     return Change(lease, [event(execution, "node_completed", data)], [run])
 
 

@@ -13,12 +13,21 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
-from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from executions.domain.search_words import in_workspace, node_failed, node_ran, search_query
 from executions.domain.statuses import ExecutionStatus
 from executions.listing.criteria import Criteria
-from executions.models import Execution, Workflow, WorkflowVersion
+from executions.models import (
+    Execution,
+    ExecutionAttribute,
+    NodeRun,
+    SearchDocument,
+    WordsQuery,
+    Workflow,
+    WorkflowVersion,
+)
 from workflow_platform.core.accounts.models import Role, User, Workspace
 
 ENDED = [status for status in ExecutionStatus if status.ended]
@@ -42,7 +51,7 @@ def visible_workspaces(user: User | object, criteria: Criteria, role: Role = Rol
 
 def matching(workspaces: Sequence[UUID], criteria: Criteria) -> QuerySet[Execution]:
     """Return the executions of the workspaces that match, without an order."""
-    rows = _rows().filter(common(criteria), workspace__in=workspaces)
+    rows = _rows().filter(common(criteria), found_by(workspaces, criteria), workspace__in=workspaces)
     return rows.filter(reduce(or_, alternatives(workspaces, criteria)))
 
 
@@ -51,8 +60,25 @@ def parts(workspaces: Sequence[UUID], criteria: Criteria, most: int) -> list[Que
     rows = _rows().filter(common(criteria))
     found = alternatives(workspaces, criteria)
     if len(workspaces) * len(found) > most:
+        rows = rows.filter(found_by(workspaces, criteria))
         return [rows.filter(each, workspace__in=workspaces) for each in found]
-    return [rows.filter(each, workspace=workspace) for workspace in workspaces for each in found]
+    return [
+        rows.filter(found_by([workspace], criteria), each, workspace=workspace)
+        for workspace in workspaces
+        for each in alternatives([workspace], criteria)
+    ]
+
+
+def found_by(workspaces: Sequence[UUID], criteria: Criteria) -> Q:
+    """Return the condition on attributes. With one workspace it is one walk along an index, newest first."""
+    condition = Q()
+    for attribute in criteria.attribute:
+        key, _, value = attribute.partition(":")
+        rows = ExecutionAttribute.objects.filter(key=key, value=value, workspace__in=workspaces)
+        if len(workspaces) == 1:
+            rows = ExecutionAttribute.objects.filter(key=key, value=value, workspace=workspaces[0])
+        condition &= Q(pk__in=rows.order_by().values("execution"))
+    return condition
 
 
 def _rows() -> QuerySet[Execution]:
@@ -82,7 +108,32 @@ def common(criteria: Criteria) -> Q:
 
 def alternatives(workspaces: Sequence[UUID], criteria: Criteria) -> list[Q]:
     """Return conditions of which one must hold."""
-    return [ended & text for ended in _by_end(criteria) for text in _by_text(workspaces, criteria.q.strip())]
+    return [
+        ended & text & words
+        for ended in _by_end(criteria)
+        for text in _by_text(workspaces, criteria.q.strip())
+        for words in _by_words(workspaces, criteria)
+    ]
+
+
+def _by_words(workspaces: Sequence[UUID], criteria: Criteria) -> list[Q]:
+    """Return the conditions on what the search index knows: words, and the nodes that ran and failed. It knows ended
+    executions; the nodes of the others are few enough to look at."""
+    workflow, ran, failed = criteria.workflow, criteria.node_ran, criteria.node_failed
+    if not (criteria.text or ran or failed):
+        return [Q()]
+    marks = [in_workspace(workspaces[0])] if len(workspaces) == 1 else []
+    marks += [node_ran(workflow, ran)] if workflow and ran else []
+    marks += [node_failed(workflow, failed)] if workflow and failed else []
+    query = search_query(criteria.text, marks)
+    documents = SearchDocument.objects.filter(document=WordsQuery(query, search_type="raw")).order_by()
+    found = [Q(ended_at__isnull=False, pk__in=documents.values("execution"))] if query else []
+    if not criteria.text:
+        runs = NodeRun.objects.filter(execution=OuterRef("pk")).exclude(status__in=["skipped", "pending"])
+        unended = Q(status__in=[status.value for status in UNENDED], ended_at__isnull=True)
+        unended &= Q(Exists(runs.filter(node_id=ran))) if ran else Q()
+        found.append(unended & (Q(Exists(runs.filter(node_id=failed, status="failed"))) if failed else Q()))
+    return found or [Q(pk__in=[])]
 
 
 def _queued(since: datetime | None, until: datetime | None) -> Q:

@@ -5,8 +5,10 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 
 from executions.models.binary import Binary, BinaryChunk, BinaryUse
 from executions.models.bulk_operation import BulkKind, BulkOperation, BulkState
+from executions.models.column_choice import ColumnChoice
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Mode, Priority, Trigger
+from executions.models.execution_attribute import ExecutionAttribute
 from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
@@ -25,6 +27,7 @@ from executions.models.notification import (
 from executions.models.rate_bucket import RateBucket
 from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
+from executions.models.search_document import SearchDocument, WordsQuery
 from executions.models.static_data import StaticData
 from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRoute, Workflow, WorkflowVersion
@@ -36,10 +39,12 @@ __all__ = [
     "BulkKind",
     "BulkOperation",
     "BulkState",
+    "ColumnChoice",
     "Credential",
     "EmailChoice",
     "EmailState",
     "Execution",
+    "ExecutionAttribute",
     "ItemChild",
     "ItemOutcome",
     "Missed",
@@ -56,12 +61,14 @@ __all__ = [
     "RateBucket",
     "SavedView",
     "Schedule",
+    "SearchDocument",
     "StaticData",
     "Trigger",
     "Wait",
     "WaitKind",
     "WebhookClaim",
     "WebhookRoute",
+    "WordsQuery",
     "Workflow",
     "WorkflowHealth",
     "WorkflowScope",

@@ -83,6 +83,11 @@ class Execution(models.Model):
     failed_node = models.CharField(
         max_length=100, blank=True, default="", db_default="", help_text="The node that made the execution fail."
     )
+    attributes = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="What the workflow set on it: {key: text}. Lists find it by its ExecutionAttribute rows.",
+    )
     nodes_total = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     queued_at = models.DateTimeField(default=timezone.now)

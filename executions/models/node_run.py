@@ -71,6 +71,7 @@ class NodeRun(models.Model):
         help_text='Which input items the items of each output came from: {output: "same" or [origin]}. The input items'
         " are numbered over all inputs, sorted by the length of the name and the name. Missing: unknown.",
     )
+    attributes = models.JSONField(null=True, help_text="The attributes of the execution that it set: {key: text}.")
     output_items = models.PositiveIntegerField(default=0)
     output_bytes = models.BigIntegerField(default=0)
     failed_items = models.PositiveIntegerField(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from django.conf import settings
 from pydantic import Field
 
+from executions.domain.attributes import checked
 from executions.domain.errors import NodeError
 from executions.domain.graph import ERROR_OUTPUT
 from executions.domain.items import Item, Items
@@ -96,7 +97,7 @@ class Code(NodeType[CodeParameters]):
         made = NodeResult({"main": items}, lineage)
         if result.failures:
             made = _with_failures(context, items, lineage, result.failures)
-        made.static_changes = changes
+        made.static_changes, made.attributes = changes, checked(result.custom_data, "$execution.customData")
         return made
 
 

@@ -86,6 +86,8 @@ class NodeResult:
     """In a rerun: the node run whose saved output this is."""
     static_changes: Sequence[StaticChange] = ()
     """What the node changed in the static data of the workflow and its own."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The attributes of the execution that the node sets."""
 
 
 class UsableCredential(Protocol):
@@ -211,6 +213,13 @@ class NodeContext(Generic[P]):
         error.args = (self.redaction.text(str(error)), *error.args[1:])
         if error.response is not None:
             error.response = shown_response(error.response, self._redaction_of(self.used.item))
+
+    def attributes_redacted(self, attributes: Mapping[str, str]) -> dict[str, str]:
+        """Return attributes of the execution without the secrets that the node may have read in its first items."""
+        redaction = self.redaction.extended(
+            lambda: secrets_in(self.evaluator.scope.vars, *islice(self.items, ITEMS_READ))
+        )
+        return {key: redaction.text(value) for key, value in attributes.items()}
 
     def _resolve(self, item_index: int) -> P:
         try:

@@ -78,6 +78,8 @@ class NodeType(ABC, Generic[P]):
             raise redacted.with_traceback(error.__traceback__) from None
         result.outputs = context.redaction.value(result.outputs)
         result.response = context.redaction.value(result.response)
+        if result.attributes:
+            result.attributes = context.attributes_redacted(result.attributes)
         return result
 
     def file_key(self, parameters: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from executions.nodes.crypto import Crypto
 from executions.nodes.csv import Csv
 from executions.nodes.date_time import DateTime
 from executions.nodes.execute_workflow import ExecuteWorkflow
+from executions.nodes.execution_data import ExecutionData
 from executions.nodes.files import Files
 from executions.nodes.filter import Filter
 from executions.nodes.html_extract import HtmlExtract
@@ -72,6 +73,7 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Code,
     RespondToWebhook,
     NoOp,
+    ExecutionData,
     StopAndError,
     Sort,
     Limit,

@@ -13,6 +13,8 @@ from django.shortcuts import render
 from events import log
 from events.catalogue.stream_names import FEED
 from executions.listing import MAX_COUNTED, ListOrder, Position, count_up_to, matching, page_of, visible_workspaces
+from executions.listing.attribute_keys import attribute_keys
+from executions.listing.columns import ATTRIBUTE, LABELS, USUAL, columns_of
 from executions.models import Execution, SavedView, Workflow
 from executions.pages.filters import ExecutionFilters
 from executions.pages.listing import activity, row_fields
@@ -35,11 +37,15 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         at = Position.parse(request.GET.get("before", ""), sort)
     criteria = filters.criteria()
     workspaces = visible_workspaces(user, criteria)
+    columns, keys = filters.shown_columns(user), attribute_keys(workspaces)
     page = page_of(workspaces, criteria, row_fields(), sort=sort, limit=LISTED, at=at)
     context = {
         "filters": filters,
         "filtered": filters.narrowed,
         "executions": page.rows,
+        "columns": columns,
+        "all_columns": columns_of([*LABELS, *(column.name for column in columns), *(ATTRIBUTE + key for key in keys)]),
+        "attribute_keys": keys,
         "several_workspaces": len(workspaces) > 1,
         "views": SavedView.objects.readable_by(user).select_related("owner", "workspace")[:MOST_VIEWS],
         "before": at is not None,
@@ -51,6 +57,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "list_data": {
             "stream": FEED,
             "head": head,
+            "attributes": criteria.attribute,
             "grows": at is None and sort == ListOrder.named("-queued"),
         },
         "page_data": {},
@@ -74,6 +81,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     in_workflow = "in_workflow" in request.GET
     context = {
         "executions": row_fields().filter(pk__in=listed, workspace__in=workspaces).order_by("-id"),
+        "columns": columns_of(USUAL) if in_workflow else filters.shown_columns(user),
         "matching": found,
         "new": [pk for pk in new if pk in found],
         "several_workspaces": len(workspaces) > 1,

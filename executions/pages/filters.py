@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
 
 from django import forms
 
 from executions.domain.statuses import ExecutionStatus
 from executions.listing import Criteria, ListOrder
-from executions.listing.criteria import MAX_SECONDS, MAX_TEXT
+from executions.listing.columns import Column, chosen_columns, columns_of
+from executions.listing.criteria import ATTRIBUTE_PATTERN, MAX_ATTRIBUTES, MAX_SECONDS, MAX_TEXT
 from executions.models import Mode, Trigger, Workflow
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.workspace_choice import offered, shown_workspace
@@ -21,14 +24,34 @@ SORTS = [
     ("duration", "Shortest first"),
     ("-ended", "Ended last"),
 ]
-FURTHER = ("version", "failed_node", "trigger", "mode", "min_duration", "max_duration")
+FURTHER = (
+    "text",
+    "attribute",
+    "node_ran",
+    "node_failed",
+    "version",
+    "failed_node",
+    "trigger",
+    "mode",
+    "min_duration",
+    "max_duration",
+)
 """Filters in the part of the form that opens."""
-_PLAIN = ("status", "mode", "min_duration", "max_duration", "q", "cause", "failed_node")
+_PLAIN = ("status", "mode", "min_duration", "max_duration", "q", "cause", "failed_node", "text", "attribute")
+_ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN)
+SEARCHED = (
+    "Words in the input, the outputs of nodes and the error of ended executions. The last word may be incomplete."
+    " Field names, secrets, and inputs and outputs of more than 64 KiB are not searched."
+)
 _LABELS = {
     "workspace": "Workspace",
     "workflow": "Workflow",
     "version": "Version",
     "failed_node": "Failed at node",
+    "node_ran": "Node ran",
+    "node_failed": "Node failed",
+    "attribute": "Attribute",
+    "text": "Text in input or output",
     "mode": "Mode",
     "trigger": "Trigger",
     "range": "Queued",
@@ -38,6 +61,32 @@ _LABELS = {
     "max_duration": "Shorter than",
     "sort": "Sort by",
 }
+
+
+class AttributesInput(forms.TextInput):
+    """One input for several attributes: separated by spaces, or as repeated parameters."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
+        """Return the attributes, separated by spaces."""
+        values = data.getlist(name) if hasattr(data, "getlist") else [data.get(name) or ""]
+        return values[0] if len(values) == 1 else shlex.join(values)
+
+
+class AttributesFormField(forms.CharField):
+    """Attributes as `key:value`, separated by spaces; one with a space is quoted."""
+
+    widget = AttributesInput
+
+    def to_python(self, value: Any) -> Any:
+        """Return the valid attributes."""
+        text = super().to_python(value) or ""
+        if _ATTRIBUTE.fullmatch(text) and text.count(":") == 1:
+            return [text]  # a value with spaces needs no quotes if it is the only one
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            raise forms.ValidationError("A quotation mark is not closed.") from None
+        return [word for word in words if _ATTRIBUTE.fullmatch(word)][:MAX_ATTRIBUTES]
 
 
 class ExecutionFilters(PageFilters):
@@ -51,12 +100,17 @@ class ExecutionFilters(PageFilters):
     version = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
     cause = forms.RegexField(r"^[0-9a-f]{16}\Z", required=False, widget=forms.HiddenInput)
     failed_node = forms.CharField(required=False, max_length=100)
+    node_ran = forms.CharField(required=False, max_length=100)
+    node_failed = forms.CharField(required=False, max_length=100)
+    attribute = AttributesFormField(required=False)
+    text = forms.CharField(required=False, max_length=MAX_TEXT)
     mode = forms.ChoiceField(required=False, choices=[("", "Any mode"), *Mode.choices])
     trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
     min_duration = forms.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
     max_duration = forms.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
     q = forms.CharField(required=False, max_length=MAX_TEXT)
     sort = forms.ChoiceField(required=False, choices=SORTS)
+    columns = forms.RegexField(r"^[\w.,-]{1,1000}\Z", required=False, widget=forms.HiddenInput)
 
     def __init__(self, data: Any, user: User) -> None:
         super().__init__(data)
@@ -74,7 +128,10 @@ class ExecutionFilters(PageFilters):
         for name in ("min_duration", "max_duration"):
             self.fields[name].widget.attrs |= {"placeholder": "seconds", "step": "any"}
         self.fields["version"].widget.attrs["placeholder"] = "of the chosen workflow"
-        self.fields["failed_node"].widget.attrs |= {"list": "nodes", "placeholder": "id of a node"}
+        for name in ("failed_node", "node_ran", "node_failed"):
+            self.fields[name].widget.attrs |= {"list": "nodes", "placeholder": "id of a node"}
+        self.fields["attribute"].widget.attrs |= {"list": "attribute-keys", "placeholder": "key:value"}
+        self.fields["text"].widget.attrs |= {"placeholder": "words", "title": SEARCHED}
 
     def _offer(self, name: str, rows: Any) -> None:
         field = self.fields[name]
@@ -93,8 +150,9 @@ class ExecutionFilters(PageFilters):
             fields["workspace"] = self.shown
         if "trigger" in chosen:
             fields["trigger"] = [chosen["trigger"]]
-        if "version" in chosen and "workflow" in chosen:
-            fields["version"] = chosen["version"]
+        for name in ("version", "node_ran", "node_failed"):
+            if name in chosen and "workflow" in chosen:
+                fields[name] = chosen[name]
         return Criteria(**fields, since=since, until=until)
 
     def sort_order(self) -> ListOrder:
@@ -115,4 +173,9 @@ class ExecutionFilters(PageFilters):
     @property
     def narrowed(self) -> bool:
         """Return whether the list is filtered."""
-        return bool(self.chosen().keys() - {"sort"})
+        return bool(self.chosen().keys() - {"sort", "columns"})
+
+    def shown_columns(self, user: User) -> list[Column]:
+        """Return the columns of the list: those of the URL, which saved views have, or those that the user chose."""
+        names = self.chosen().get("columns", "")
+        return columns_of(names.split(",") if names else chosen_columns(user))

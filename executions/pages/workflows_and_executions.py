@@ -24,6 +24,7 @@ from events.replay.models import Replay, ReplayStatus, ReplayTarget
 from executions.admission.explanation import explain
 from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
+from executions.listing.columns import USUAL, columns_of
 from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.overview.expected import expected
@@ -121,6 +122,7 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "schedules": schedules.listed(row, version),
         "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
         "executions": executions_of(row, RECENT),
+        "columns": columns_of(USUAL),
         "can_run": can_run,
         "page_data": {
             "workflow": str(row.pk),

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 import orjson
 
+from executions.domain.attributes import MAX_ATTRIBUTES, MAX_KEY, MAX_VALUE
 from executions.domain.error_texts import DEPTH_ERROR
 from executions.domain.expressions import ExpressionScope
 from executions.domain.items import Items, PackedItems, fragment
 from executions.domain.lineage import MAX_ORIGINS, Lineage, Origins
 from executions.domain.node_references import with_node_names
-from executions.domain.words import STATIC_DATA
+from executions.domain.words import CUSTOM_DATA, STATIC_DATA, uses_custom_data
 from executions.sandbox.code_items import items_of, origins_of
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox.pool import Pool, sandbox
@@ -57,6 +58,8 @@ class CodeCall:
             words["__about"] = surroundings.pop("about")
         if self.static_data is not None:
             words[STATIC_DATA] = self.static_data
+        if uses_custom_data(self.code):
+            words[CUSTOM_DATA] = {"count": MAX_ATTRIBUTES, "key": MAX_KEY, "value": MAX_VALUE}
         nodes = scope.named_in(self.code)
         head = {
             "items": len(scope.items),
@@ -98,6 +101,8 @@ class CodeResult:
     """The input items that failed, with their errors."""
     static_data: dict[str, Any] = field(default_factory=dict)
     """The static data that the code read, as it left it."""
+    custom_data: dict[str, str] = field(default_factory=dict)
+    """What the code set in `$execution.customData`."""
     error: str | None = None
     retryable: bool = False
     logs: list[tuple[str, str]] = field(default_factory=list)
@@ -153,7 +158,7 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
     if state["kind"]:
         result.error = _error_message(state, call)
         return
-    result.static_data = state.get("static_data", {})
+    result.static_data, result.custom_data = state.get("static_data", {}), state.get("custom_data", {})
     if (counts := state.get("counts")) is not None:
         result.packed, result.packed_origins = PackedItems(parts, counts, state["sample"]), state["origins"]
         return

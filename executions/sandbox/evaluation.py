@@ -20,9 +20,11 @@ from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, 
 from executions.domain.javascript import source
 from executions.domain.lineage import MAX_ORIGINS, Origins, limited
 from executions.domain.words import (
+    CUSTOM_DATA,
     LOADER,
     LOOK_FOR_LOCALES,
     MISSING,
+    SET_CUSTOM_DATA,
     STATIC_DATA,
     USED_STATIC_DATA,
     Words,
@@ -70,6 +72,8 @@ class EvaluationOutcome:
     """The items that failed, if the code goes on after errors: index, error, and line of the code or 0."""
     static_data: dict[str, Any] = field(default_factory=dict)
     """The static data that the code read, `global` and `node`, as it left it."""
+    custom_data: dict[str, Any] = field(default_factory=dict)
+    """What the code set in `$execution.customData`."""
 
 
 @dataclass(slots=True)
@@ -141,6 +145,7 @@ class Evaluation:
             else:
                 outcome.text = result
                 self._add_static_data(outcome, request)
+                self._add_custom_data(outcome, request)
         except quickjs.JSException as error:
             self._explain(outcome, str(error), request)
         except MemoryError:
@@ -187,6 +192,11 @@ class Evaluation:
             outcome.kind, outcome.error = "code", f"The static data is not JSON: {first_line(text[1:])}"
         else:
             outcome.static_data = exact_json.read(text)
+
+    def _add_custom_data(self, outcome: EvaluationOutcome, request: Request) -> None:
+        """Add what the code set in `$execution.customData`."""
+        if CUSTOM_DATA in request.words:
+            outcome.custom_data = orjson.loads(str(self._load_script(SET_CUSTOM_DATA)))
 
     def _explain(self, outcome: EvaluationOutcome, error: str, request: Request) -> None:
         message = first_line(error)
@@ -260,6 +270,8 @@ def run(parts: list[bytes]) -> list[bytes]:
         head |= {"counts": counts, "sample": sample}
     if outcome.static_data:
         head["static_data"] = outcome.static_data
+    if outcome.custom_data:
+        head["custom_data"] = outcome.custom_data
     head["origins"] = outcome.origins if counts is None else origins
     return [orjson.dumps(head), *parts]
 

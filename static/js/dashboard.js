@@ -1,5 +1,6 @@
 /** The list of executions: its filters, its keys, and what is done with the selected rows. */
 import { BulkDialog } from "./bulk.js";
+import { followColumns, shownColumns } from "./columns.js";
 import { LiveList } from "./live_list.js";
 import { field, findById, findField, formById } from "./page.js";
 import { followRange } from "./range_filter.js";
@@ -17,7 +18,12 @@ const filters = () =>
     .toString();
 const live = new LiveList(filters);
 followRange(form);
-followViews(filters);
+followColumns();
+followViews(() => {
+  const chosen = new URLSearchParams(filters());
+  chosen.set("columns", shownColumns().join(","));
+  return chosen.toString();
+});
 
 /** @param {string} name @param {string} value */
 function setFilter(name, value) {
@@ -32,12 +38,17 @@ function apiFilter() {
   const chosen = new FormData(form);
   /** @type {Record<string, any>} */
   const filter = {};
-  for (const name of ["workflow", "mode", "q", "cause", "failed_node"]) {
+  for (const name of ["workflow", "mode", "q", "cause", "failed_node", "text"]) {
     if (chosen.get(name)) filter[name] = chosen.get(name);
   }
   for (const name of ["version", "min_duration", "max_duration"]) {
     if (chosen.get(name)) filter[name] = Number(chosen.get(name));
   }
+  for (const name of ["node_ran", "node_failed"]) {
+    if (filter.workflow && chosen.get(name)) filter[name] = chosen.get(name);
+  }
+  const { attributes = [] } = live.list;
+  if (attributes.length) filter.attribute = attributes;
   if (chosen.getAll("status").length) filter.status = chosen.getAll("status");
   if (chosen.get("trigger")) filter.trigger = [chosen.get("trigger")];
   const hours = HOURS.get(String(chosen.get("range")));

@@ -1,7 +1,7 @@
 /** Why a node run failed: the message, the expression, what was sent, what came back, and how often it happens. */
 import { DataView } from "./data_view.js";
 import { messageView } from "./exchange_view.js";
-import { counted, element, fetchJson, number } from "./page.js";
+import { element, fetchJson, number } from "./page.js";
 import { timeElement } from "./times.js";
 import { copyAndTell } from "./toast.js";
 
@@ -61,7 +61,7 @@ function sentView(answer) {
 
 /** @param {HTMLElement} root @param {string} path @param {number} runIndex */
 async function showSimilar(root, path, runIndex) {
-  root.textContent = "Looking for the same failure in recent executions…";
+  root.textContent = "Looking for the same failure in other executions…";
   try {
     const found = await fetchJson(`${path}similar-failures/?run_index=${runIndex}`);
     const failed = `/?workflow=${found.workflow}&status=failed`;
@@ -70,15 +70,14 @@ async function showSimilar(root, path, runIndex) {
       : [failed, "All failed executions"];
     const all = element("a", { class: "link", href }, label);
     if (found.count <= 1) {
-      const text = `No other of the last ${counted(found.examined, "execution")} of this workflow failed like this. `;
-      return root.replaceChildren(text, all);
+      return root.replaceChildren("No other execution of this workflow failed like this. ", all);
     }
     const first = timeElement(found.first_at);
     const links = found.executions.flatMap((/** @type {{id: string, ended_at: string}} */ each) => [
       element("a", { class: "link", href: `/executions/${each.id}/` }, timeElement(each.ended_at)),
       " · ",
     ]);
-    const text = `${number(found.count)} of the last ${counted(found.examined, "execution")} failed like this, first `;
+    const text = `${found.more ? "More than " : ""}${number(found.count)} executions failed like this, first `;
     root.replaceChildren(text, first, ". Others: ", ...links, all);
   } catch {
     root.textContent = "Couldn't look for similar failures.";

@@ -22,6 +22,7 @@ export function emptyState() {
     startedAt: null,
     endedAt: null,
     summary: null,
+    attributes: {},
     cachedFrom: null,
     withdrawn: null,
   };
@@ -183,6 +184,7 @@ function applyToRun(state, { type, time, data }, status) {
   run.fromCache = data.from_cache ?? run.fromCache;
   run.reusedFrom = data.taken_from ?? null;
   run.error = data.error ?? null;
+  if (data.attributes) state.attributes = { ...state.attributes, ...data.attributes };
   state.nodes.set(data.node, run);
 }
 

@@ -9,7 +9,7 @@ import { onHtmx, swapFrom } from "./refresh.js";
 import { refreshTimes } from "./times.js";
 
 /** @import { Envelope } from "./event_stream.js" */
-/** @typedef {{stream: string, head: number, grows: boolean}} ListData */
+/** @typedef {{stream: string, head: number, grows: boolean, attributes?: string[]}} ListData */
 
 /** @type {Record<string, string>} */
 const STATUSES = {

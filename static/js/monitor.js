@@ -1,4 +1,5 @@
 /** The monitor of an execution: everything on it is drawn from the state that its events are folded into. */
+import { showAttributes } from "./attributes.js";
 import { ask } from "./confirmation.js";
 import { showConnection } from "./connection.js";
 import { Decisions } from "./decisions.js";
@@ -173,6 +174,7 @@ function drawProgress() {
   const text = byId("progress-text");
   text.textContent = progressWords(state, found, percent, completed, total, at, data.expected);
   text.title = usualWords(data.expected);
+  showAttributes(state.attributes);
   byId("cached").hidden = !state.cachedFrom;
   if (state.cachedFrom) byId("cached-from", HTMLAnchorElement).href = `/executions/${state.cachedFrom}/`;
   byId("withdrawn").hidden = !state.withdrawn;

@@ -86,6 +86,7 @@ function fromRows(execution, rows, flows) {
     error: execution.error,
     startedAt: execution.started_at,
     endedAt: execution.ended_at,
+    attributes: execution.attributes,
     cachedFrom: execution.cached_from,
     withdrawn: execution.cancelled_deliveries,
   });

@@ -99,6 +99,7 @@
  * @property {string | null} startedAt
  * @property {string | null} endedAt
  * @property {{duration_ms: number, nodes_executed?: number} | null} summary
+ * @property {Record<string, string>} attributes
  * @property {string | null} cachedFrom
  * @property {Withdrawal | null} withdrawn
  *

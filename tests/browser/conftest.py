@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests import started_servers
 from tests.answering import Answering, answering
+from tests.browser import own_priority
 from tests.conftest import Platform
 
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -26,7 +28,8 @@ def browser() -> Iterator[Browser]:
         pytest.skip("NO BROWSER TEST WAS RUN: there is no chromium on PATH (apt-get install chromium-headless-shell)")
     arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        executable = own_priority.script(started_servers.folder, chromium)
+        started = playwright.chromium.launch(executable_path=executable, args=arguments)
         yield started
         started.close()
 

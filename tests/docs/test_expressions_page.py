@@ -44,7 +44,7 @@ def scope() -> ExpressionScope:
     return ExpressionScope(
         [ITEM],
         {HERE: lambda: [{"here": True}]},
-        {"id": "e1", "mode": "live"},
+        {"id": "e1", "mode": "live", "customData": {"customer": "42"}},
         {"id": "w1", "name": "W", "active": True},
         {"region": "eu"},
         {"timezone": "Europe/Berlin", "about": ABOUT},

@@ -149,6 +149,7 @@ API: dict[str, dict[str, Access]] = {
     },
     "/api/executions/bulk/{bulk}/": {"get": Access()},
     "/api/executions/bulk/{bulk}/cancel/": {"post": Access(EDITOR)},
+    "/api/executions/columns/": {"get": Access(), "put": Access(body={"columns": ["queued"]})},
     "/api/executions/failures/": {"get": Access(foreign=("workflow={workflow}", "workspace={workspace}"))},
     "/api/executions/names/": {"get": Access(foreign=("execution={execution}",))},
     "/api/executions/rerun/": {

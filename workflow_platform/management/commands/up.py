@@ -40,7 +40,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.data: Path = settings.DATA_DIR
         self.supervisor: subprocess.Popen[bytes] | None = None
-        self.begun: list[subprocess.Popen[bytes]] = []
+        self.running: subprocess.Popen[bytes] | None = None
         self.logs: LogView | None = None
         os.umask(0o077)  # for all files from here on, also those of our programs
         self._claim_folder()
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret_key(self.data / "secret_key"),
             "DATA_DIR": str(self.data),
         }
-        self._manage("check")
+        self._manage("prepare_files")  # checks the settings first
         self._claim_port()
         for number in STOP_SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
@@ -69,7 +69,6 @@ class Command(BaseCommand):
         elsewhere = os.environ.get("REDIS_URL") or settings.REDIS_SENTINELS
         redis = None if elsewhere else EmbeddedRedis(self.data / "redis", free_port())
         embedded = [server for server in (postgres, redis) if server is not None]
-        collecting = self._begin("collectstatic", "--noinput", "-v0")  # needs no server
         for server in embedded:
             server.prepare()
         self.environment["DATABASE_URL"] = postgres.url if postgres else settings.DATABASE_URL
@@ -83,7 +82,6 @@ class Command(BaseCommand):
         for server in embedded:
             wait_until(server.ready, type(server).__name__)
         self._manage("prepare")
-        self._end(collecting, "collectstatic")
         least, most = settings.PERF_MIN_WORKERS, settings.PERF_MAX_WORKERS
         self._configure(servers + supervision.processes(settings.HOST, settings.PORT, least, spare=most - least))
         self._control("update")
@@ -178,9 +176,9 @@ class Command(BaseCommand):
             raise CommandError(f"supervisorctl {words[0]}: {done.stdout}{done.stderr}")
 
     def _stop(self) -> None:
-        for begun in self.begun:
-            begun.kill()
-            begun.wait()
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait()
         if self.supervisor is not None and self.supervisor.poll() is None:
             self.supervisor.terminate()
             while not self._ended():
@@ -192,18 +190,11 @@ class Command(BaseCommand):
 
     # --- the rest --------------------------------------------------------------------------------------------------
 
-    def _manage(self, *words: str) -> None:
-        self._end(self._begin(*words), words[0])
-
-    def _begin(self, *words: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, supervision.MANAGE, *words]
-        begun = subprocess.Popen(command, env=os.environ | self.environment)  # noqa: S603
-        self.begun.append(begun)
-        return begun
-
-    def _end(self, begun: subprocess.Popen[bytes], name: str) -> None:
-        if begun.wait():
-            raise CommandError(f"`manage.py {name}` failed. See the output above.")
+    def _manage(self, command: str) -> None:
+        words = [sys.executable, supervision.MANAGE, command]
+        self.running = subprocess.Popen(words, env=os.environ | self.environment)  # noqa: S603
+        if self.running.wait():
+            raise CommandError(f"`manage.py {command}` failed. See the output above.")
 
     def _url(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.HOST, settings.HOST)  # noqa: S104 - compared only
