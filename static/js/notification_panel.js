@@ -49,7 +49,7 @@ class Panel {
     this.root.addEventListener("toggle", (event) => {
       if (event instanceof ToggleEvent && event.newState === "open") this.refresh();
     });
-    this.root.addEventListener("keydown", (event) => this.#move(event));
+    for (const each of [this.root, byId("bell")]) each.addEventListener("keydown", (event) => this.#move(event));
     byId("bell-read-all").addEventListener("click", async () => {
       if (this.#newest) await markRead({ through: this.#newest });
       await this.refresh();
@@ -105,10 +105,12 @@ class Panel {
   /** @param {KeyboardEvent} event */
   #move(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
+    if (!step || !this.open) return;
     event.preventDefault();
     const links = /** @type {HTMLElement[]} */ ([...this.root.querySelectorAll("a")]);
-    links.at((links.findIndex((link) => link === document.activeElement) + step) % links.length)?.focus();
+    const at = links.findIndex((link) => link === document.activeElement);
+    const next = at < 0 ? (step > 0 ? 0 : -1) : at + step;
+    links.at(next % links.length)?.focus();
   }
 }
 
