@@ -118,6 +118,7 @@ API: dict[str, dict[str, Access]] = {
     },
     "/api/workflows/{workflow}/activate/": {"post": Access(EDITOR)},
     "/api/workflows/{workflow}/deactivate/": {"post": Access(EDITOR)},
+    "/api/workflows/{workflow}/details/": {"patch": Access(EDITOR, {"name": "New"})},
     "/api/workflows/{workflow}/clone/": {"post": Access(EDITOR)},
     "/api/workflows/{workflow}/hooks/": {"get": Access()},
     "/api/workflows/{workflow}/execute/": {"post": Access(EDITOR, {})},
