@@ -155,6 +155,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "workflow_platform.core.accounts.workspace_pages.switcher",
                 "executions.pages.approvals.count",
+                "executions.pages.notifications.bell",
             ]
         },
     }

@@ -12,6 +12,18 @@ from executions.models.execution_attribute import ExecutionAttribute
 from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
+from executions.models.notification import (
+    EmailChoice,
+    EmailState,
+    MutedWorkflow,
+    Notification,
+    NotificationEmail,
+    NotificationKind,
+    NotificationPreference,
+    NotificationQuerySet,
+    WorkflowHealth,
+    WorkflowScope,
+)
 from executions.models.rate_bucket import RateBucket
 from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
@@ -29,14 +41,22 @@ __all__ = [
     "BulkState",
     "ColumnChoice",
     "Credential",
+    "EmailChoice",
+    "EmailState",
     "Execution",
     "ExecutionAttribute",
     "ItemChild",
     "ItemOutcome",
     "Missed",
     "Mode",
+    "MutedWorkflow",
     "NoSuchWorkflow",
     "NodeRun",
+    "Notification",
+    "NotificationEmail",
+    "NotificationKind",
+    "NotificationPreference",
+    "NotificationQuerySet",
     "Priority",
     "RateBucket",
     "SavedView",
@@ -50,5 +70,7 @@ __all__ = [
     "WebhookRoute",
     "WordsQuery",
     "Workflow",
+    "WorkflowHealth",
+    "WorkflowScope",
     "WorkflowVersion",
 ]
