@@ -71,7 +71,7 @@ def test_several_streams_share_one_response_and_their_cursors_one_id(
     path = f"/api/events/stream/?stream={execution}&stream={workflow}&level=lifecycle"
     with read(platform, path) as response:
         last, live = "", 0
-        for line in response.iter_lines(chunk_size=1, decode_unicode=True):
+        for line in response.iter_lines(chunk_size=None, decode_unicode=True):
             last = line.removeprefix("id: ") if line.startswith("id: ") else last
             live += line in {"event: live", "event: end"}
             if live == 2 and not line:
@@ -79,7 +79,7 @@ def test_several_streams_share_one_response_and_their_cursors_one_id(
     cursors = dict(part.split("=") for part in last.split(","))
     assert cursors.keys() == {execution, workflow}
     with read(platform, path, **{"Last-Event-ID": last}) as again:
-        lines = again.iter_lines(chunk_size=1, decode_unicode=True)
+        lines = again.iter_lines(chunk_size=None, decode_unicode=True)
         said = list(takewhile(lambda line: line != "event: live", lines))
     assert [line for line in said if line.startswith("event: ")] == [
         "event: subscribed",

@@ -115,7 +115,7 @@ async def test_an_event_stream_passes_nginx_as_it_comes(behind: Site) -> None:
             types: list[str] = []
             address = f"{behind.url}/api/executions/{execution}/stream/"
             with requests.get(address, headers=behind.headers, stream=True, timeout=240) as answer:
-                for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+                for line in answer.iter_lines(chunk_size=None, decode_unicode=True):
                     if line.startswith('data: {"id"'):
                         types.append(json.loads(line.removeprefix("data: "))["type"])
                         if types.count("execution.node_started") == 2:

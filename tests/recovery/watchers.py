@@ -71,7 +71,7 @@ class Lines:
         """Take messages until the connection goes. Returns the last id that was told."""
         message: dict[str, str] = {}
         try:
-            for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+            for line in answer.iter_lines(chunk_size=None, decode_unicode=True):
                 if self.over.is_set():
                     break
                 if line:
