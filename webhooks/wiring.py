@@ -5,6 +5,8 @@ from __future__ import annotations
 from events import bus
 from events.replay import receivers
 from webhooks import dispatcher, outbox
+from webhooks.endpoints import lifecycle
+from webhooks.maintenance import removal
 from webhooks.models import Delivery, Endpoint
 from webhooks.operations import jobs as operation_jobs
 from webhooks.operations import replays
@@ -12,6 +14,7 @@ from webhooks.sending import outcomes
 from webhooks.sending.sender import deliver
 from webhooks.validation import DELIVERED
 from workflow_platform.core import jobs
+from workflow_platform.core.accounts import removal as workspaces
 from workflow_platform.core.secrets import encrypted_columns
 
 
@@ -22,6 +25,7 @@ def connect() -> None:
     jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
     receivers.register(replays.ReplayDeliveries())
     outcomes.on_end(replays.report_ends)
+    workspaces.register(workspaces.ContentOwner(2, lifecycle.close_all, removal.remove, removal.CONTENTS))
     encrypted_columns.register_column("endpoints", Endpoint, "sealed")
     encrypted_columns.register_column("ad-hoc deliveries", Delivery, "sealed")
 

@@ -266,6 +266,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Durable workflows whose every step can be watched live, in order and without gaps.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'AllowAny' if API_DOCS_PUBLIC else 'IsAuthenticated'}"],
+    # An anchor in each heading would be a link inside of a button, which no keyboard or screen reader tells apart.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": False},
     "COMPONENT_SPLIT_REQUEST": True,  # requests and responses differ: defaults, secrets, read-only fields
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

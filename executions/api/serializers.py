@@ -87,6 +87,20 @@ class WorkflowWriteSerializer(BodySerializer):
     )
 
 
+class DetailsSerializer(BodySerializer):
+    """What a workflow has beside its versions. At least one field."""
+
+    closed = True
+    name = serializers.CharField(max_length=200, required=False)
+    description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Reject a body without a field."""
+        if not attrs:
+            raise serializers.ValidationError("Give `name`, `description` or both.")
+        return attrs
+
+
 class StaleVersionSerializer(serializers.Serializer[Any]):
     """The problem of a change that is not based on the latest version (412)."""
 
@@ -97,6 +111,10 @@ class StaleVersionSerializer(serializers.Serializer[Any]):
 
 class DeletionQuerySerializer(QuerySerializer):
     dry_run = QueryBoolean(default=False, help_text="Only show what belongs to the workflow.")
+    executions = QueryBoolean(
+        default=False,
+        help_text="Also cancel and delete its executions, with their events, outputs and files, by an operation.",
+    )
 
 
 class BelongingsSerializer(serializers.Serializer[Any]):

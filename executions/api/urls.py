@@ -9,6 +9,7 @@ from executions.api.executions import ExecutionViewSet
 from executions.api.list_columns import ColumnsView
 from executions.api.saved_views import SavedViewViewSet
 from executions.api.schedules import PreviewView
+from executions.api.search import SearchView
 from executions.api.statistics import WorkflowStatisticsView
 from executions.api.traces import TraceView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
@@ -26,6 +27,7 @@ urlpatterns = [
     path("executions/<uuid:execution_id>/binaries/<uuid:reference>/", BinaryView.as_view(), name="execution-binary"),
     path("executions/columns/", ColumnsView.as_view(), name="list-columns"),
     path("workflows/<uuid:workflow_id>/statistics/", WorkflowStatisticsView.as_view(), name="workflow-statistics"),
+    path("search/", SearchView.as_view(), name="search"),
     path("trace/", TraceView.as_view(), name="trace"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),
     path("credential-types/", CredentialTypesView.as_view(), name="credential-types"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status, viewsets
@@ -17,13 +18,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions import lifecycle
+from executions import bulk, lifecycle
 from executions.api import hooks
+from executions.api.bulk_operations import BulkOperationSerializer
 from executions.api.hooks import HookSerializer
 from executions.api.schedules import ScheduleSerializer
 from executions.api.serializers import (
     BelongingsSerializer,
     DeletionQuerySerializer,
+    DetailsSerializer,
     ExecuteSerializer,
     ExecutionSerializer,
     GraphSerializer,
@@ -180,14 +183,32 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     def partial_update(self, request: Request, pk: str) -> Response:
         return self.update(request, pk, partial=True)
 
-    @extend_schema(parameters=[DeletionQuerySerializer], responses={200: BelongingsSerializer, 204: None})
+    @extend_schema(request=DetailsSerializer, responses={200: WorkflowSerializer})
+    @action(detail=True, methods=["patch"])
+    def details(self, request: Request, pk: str) -> Response:
+        """Change the name or the description of the workflow without a new version."""
+        workflow = self._workflow(pk, Role.EDITOR)
+        body = DetailsSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return _shown(definitions.rename_workflow(workflow, user_of(request), **body.validated_data))
+
+    @extend_schema(
+        parameters=[DeletionQuerySerializer],
+        responses={200: BelongingsSerializer, 202: BulkOperationSerializer, 204: None},
+    )
     def destroy(self, request: Request, pk: str) -> Response:
-        """Delete the workflow. With `dry_run`, nothing is deleted and the response shows what belongs to it."""
+        """Delete the workflow. With `dry_run`, nothing is deleted and the response shows what belongs to it. With
+        `executions`, the response is the operation that deletes its executions (202)."""
         query = DeletionQuerySerializer.of(request)
         workflow = self._workflow(pk, Role.EDITOR)
         if query.validated_data["dry_run"]:
             return Response(BelongingsSerializer(belongings(workflow)).data)
-        definitions.delete_workflow(workflow, request.user)  # type: ignore[arg-type]
+        if query.validated_data["executions"]:
+            with transaction.atomic():
+                definitions.delete_workflow(workflow, user_of(request))
+                operation = bulk.start_deletion(workflow, user_of(request))
+            return Response(BulkOperationSerializer(operation).data, status=status.HTTP_202_ACCEPTED)
+        definitions.delete_workflow(workflow, user_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _save(

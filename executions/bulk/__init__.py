@@ -3,6 +3,6 @@
 Other packages use the names below.
 """
 
-from executions.bulk.starting import BulkPlan, cancel, plan, start
+from executions.bulk.starting import BulkPlan, cancel, plan, start, start_deletion
 
-__all__ = ["BulkPlan", "cancel", "plan", "start"]
+__all__ = ["BulkPlan", "cancel", "plan", "start", "start_deletion"]

@@ -13,6 +13,9 @@ from executions.listing import Criteria, matching
 from executions.models import BulkKind, Execution
 from executions.reruns import START, RerunRequest
 
+UNENDED = "unended"
+"""The option of a deletion that says what becomes of executions that have not ended."""
+
 
 def eligible(kind: BulkKind, workspace: UUID, criteria: Criteria, before: datetime) -> QuerySet[Execution]:
     """Return the executions that an operation begun at `before` is about: those queued until then that its kind can

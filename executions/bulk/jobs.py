@@ -18,8 +18,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from executions.bulk.eligible import eligible
-from executions.bulk.slices import SIZES, SliceResult, change
+from executions.bulk.eligible import UNENDED, eligible
+from executions.bulk.slices import SIZES, SliceResult, cancel_unended, change
 from executions.listing import Criteria
 from executions.models import BulkKind, BulkOperation, BulkState
 from workflow_platform.core import jobs, leases
@@ -118,6 +118,10 @@ def _change_next(operation: BulkOperation, leased: QuerySet[BulkOperation]) -> b
         change(operation, ids, lambda result: _save(operation, leased, ids, result))
     if len(ids) == SIZES[kind]:
         return True
+    if operation.options.get(UNENDED) == "cancel" and cancel_unended(operation):
+        # From the beginning once they have ended; what was left out is tried again.
+        leased.update(place=None, left_out=0, problems=[])
+        return False
     leased.update(state=BulkState.COMPLETED, ended_at=Now())
     return False
 

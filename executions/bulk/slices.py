@@ -11,6 +11,7 @@ from django.db import transaction
 from executions import lifecycle, retention
 from executions.bulk.eligible import rerun_request
 from executions.lifecycle import CannotStart, NewExecution
+from executions.listing import Criteria, matching
 from executions.models import BulkKind, BulkOperation, Execution
 from executions.reruns import CannotRerun, NotEnded
 from executions.reruns import plan as plan_rerun
@@ -43,6 +44,16 @@ def change(operation: BulkOperation, ids: Sequence[UUID], save: Save) -> None:
             deleted = retention.delete_ended(ids)
             kept = "It has a child execution that has not ended, or its end is being handled."
             save(SliceResult(len(deleted), [(pk, kept) for pk in ids if pk not in deleted]))
+
+
+def cancel_unended(operation: BulkOperation) -> bool:
+    """Cancel executions of the operation that have not ended. Returns whether there were any."""
+    rows = matching([operation.workspace_id], Criteria.model_validate(operation.criteria))
+    rows = rows.filter(ended_at__isnull=True).order_by("pk")
+    found = rows.exists()
+    for execution in rows.filter(cancel_requested_at__isnull=True)[: SIZES[BulkKind.CANCEL]]:
+        lifecycle.request_cancel(execution, by=operation.created_by, reason="The workflow was deleted.")
+    return found  # one that was queued has ended at once
 
 
 def _rerun(operation: BulkOperation, ids: Sequence[UUID], save: Save) -> None:

@@ -13,10 +13,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from executions.bulk import jobs as bulk_jobs
-from executions.bulk.eligible import eligible, rerun_request
-from executions.listing import Criteria
+from executions.bulk.eligible import UNENDED, eligible, rerun_request
+from executions.listing import Criteria, matching
 from executions.listing.patience import limited
-from executions.models import BulkKind, BulkOperation, BulkState
+from executions.models import BulkKind, BulkOperation, BulkState, Workflow
 from executions.reruns import MAX_PREVIEWED, ActingInBulk, preview_many
 from workflow_platform.core.accounts.models import User
 
@@ -68,6 +68,14 @@ def start(
         )
         transaction.on_commit(lambda: bulk_jobs.enqueue([operation.pk]))
     return operation
+
+
+def start_deletion(workflow: Workflow, by: User) -> BulkOperation:
+    """Start the deletion of all executions of a workflow that has just been deleted. Those that have not ended are
+    cancelled first."""
+    criteria = Criteria(workflow=workflow.pk)
+    total = limited(matching([workflow.workspace_id], criteria).count, PATIENCE_MS)
+    return start(BulkKind.DELETE, workflow.workspace_id, criteria, {UNENDED: "cancel"}, by, total)
 
 
 def cancel(operation: BulkOperation) -> bool:

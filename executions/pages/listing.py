@@ -20,7 +20,7 @@ from workflow_platform.core.accounts.models import User
 FAILED = [ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value]
 UNENDED = [status.value for status in ExecutionStatus if not status.ended]
 MINUTES = 60
-RECENT_RUNS = 14
+RECENT_RUNS = 10
 
 
 def row_fields() -> QuerySet[Execution]:

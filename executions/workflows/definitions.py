@@ -212,6 +212,17 @@ def _save(
     return workflow
 
 
+@transaction.atomic
+def rename_workflow(workflow: Workflow, by: User | None, **details: str) -> Workflow:
+    """Change the name, the description or both. Versions have neither, so there is no new one."""
+    workflow = Workflow.objects.select_for_update(of=("self",)).select_related("latest_version").get(pk=workflow.pk)
+    for name, value in details.items():
+        setattr(workflow, name, value)
+    workflow.save(update_fields=[*details, "updated_at"])
+    _append_event(workflow, "updated", by)
+    return workflow
+
+
 def _checked_settings(
     raw: object, workspace: Workspace, workflow: Workflow, verdicts: Mapping[Text, str | None]
 ) -> WorkflowSettings:

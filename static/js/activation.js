@@ -2,11 +2,8 @@
 import { closest, messageOf, query, send } from "./page.js";
 import { toast } from "./toast.js";
 
-document.addEventListener("click", async (event) => {
-  const button = closest(event, ".switch[data-workflow]", HTMLButtonElement);
-  if (!button || button.disabled) return;
-  event.preventDefault();
-  const on = button.getAttribute("aria-checked") !== "true";
+/** @param {HTMLButtonElement} button @param {boolean} on */
+async function turn(button, on) {
   button.disabled = true;
   try {
     await send("POST", `/api/workflows/${button.dataset.workflow}/${on ? "activate" : "deactivate"}/`);
@@ -14,8 +11,22 @@ document.addEventListener("click", async (event) => {
     if (button.parentElement) query(button.parentElement, "span").textContent = on ? "Active" : "Off";
     for (const note of document.querySelectorAll("[data-while-inactive]")) note.toggleAttribute("hidden", on);
     document.dispatchEvent(new Event("activation"));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+document.addEventListener("click", async (event) => {
+  const button = closest(event, ".switch[data-workflow]", HTMLButtonElement);
+  if (!button || button.disabled) return;
+  event.preventDefault();
+  const on = button.getAttribute("aria-checked") !== "true";
+  try {
+    await turn(button, on);
+    const words = on ? "is active: its triggers start it." : "is off: its triggers don't start it.";
+    toast(`${button.dataset.name} ${words}`, "completed", () => turn(button, !on));
   } catch (error) {
     toast(messageOf(error), "failed");
   }
-  button.disabled = false;
+  button.focus(); // a disabled button has lost it
 });

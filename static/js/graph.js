@@ -221,7 +221,14 @@ export function renderGraph(root, graph, onChoose = () => {}) {
   for (const node of graph.nodes) {
     const drawing = new NodeDrawing(node, layout.nodes[node.id], root.dataset.icons ?? "", fonts);
     drawing.group.addEventListener("click", () => onChoose(node.id));
-    drawing.group.addEventListener("keydown", (event) => event.key === "Enter" && onChoose(node.id));
+    drawing.group.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      onChoose(node.id);
+    });
+    drawing.group.addEventListener("focus", () => {
+      if (drawing.group.matches(":focus-visible")) view.reveal(layout.nodes[node.id]); // Tab may lead out of sight
+    });
     root.append(drawing.group);
     nodes.set(node.id, drawing);
   }

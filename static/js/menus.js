@@ -22,8 +22,9 @@ document.addEventListener("keydown", (event) => {
   const menu = document.querySelector(".menu:popover-open");
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!menu || !step) return;
-  event.preventDefault();
   const entries = /** @type {HTMLElement[]} */ ([...menu.querySelectorAll("a, button")]);
+  if (!entries.length) return; // a menu of other controls, which have their own keys
+  event.preventDefault();
   const next = entries.findIndex((entry) => entry === document.activeElement) + step;
   entries.at(next % entries.length)?.focus();
 });

@@ -29,11 +29,13 @@ import {
 import { progressWords, usualWords } from "./progress_text.js";
 import { estimate } from "./progress.js";
 import "./refresh.js";
-import { Player, startReplay } from "./replay.js";
 import { RunPicker } from "./run_picker.js";
 import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
+
+/** The player of a replay, loaded where there is one. */
+const Player = data.replay ? (await import("./replay.js")).Player : null;
 
 /** @import { Subscription } from "./subscription.js" */
 /** @import { Envelope, Run } from "./types.js" */
@@ -274,7 +276,7 @@ function restart(events) {
 
 const connection = new EventStream();
 showConnection(connection);
-const player = data.replay ? new Player(data.replay, { restart, changed: schedule, watch }) : null;
+const player = Player && data.replay ? new Player(data.replay, { restart, changed: schedule, watch }) : null;
 /** @type {Subscription} */
 let subscription;
 
@@ -341,6 +343,7 @@ findById("rerun")?.addEventListener("click", async () => {
 findById("replay")?.addEventListener("click", async () => {
   const { startedAt, endedAt } = state;
   const took = startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : 0;
+  const { startReplay } = await import("./replay.js");
   await startReplay(data.execution, took).catch((error) => toast(messageOf(error), "failed"));
 });
 const linked = new URLSearchParams(location.search); // a link to one of its node runs

@@ -1,4 +1,4 @@
-/** Finds nodes by name, type or id. `/` goes to the field, Enter to the next match, Escape ends the search. */
+/** Finds nodes by name, type or id. Enter goes to the next match, Escape ends the search. */
 
 /** @import { Graph } from "./types.js" */
 /** @typedef {{match: (ids: Set<string> | null) => void}} Shown what shows which nodes match */
@@ -26,14 +26,6 @@ export class NodeSearch {
     }));
     input.addEventListener("input", () => this.#search());
     input.addEventListener("keydown", (event) => this.#key(event));
-    document.addEventListener("keydown", (event) => {
-      const { target } = event;
-      const typing = target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog");
-      if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault();
-      input.focus();
-      input.select();
-    });
   }
 
   #search() {

@@ -3,7 +3,7 @@ import { read, write } from "./exact_json.js";
 import { session } from "./session.js";
 
 /** @type {import("./types.js").PageData} */
-export const data = read(byId("page-data").textContent);
+export const data = read(findById("page-data")?.textContent ?? "{}");
 
 /**
  * Return the element with an id, or null if there is none of this kind.

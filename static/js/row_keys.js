@@ -1,5 +1,5 @@
-/** Keys of a list: j and k or the arrows move from row to row; a page adds its own. `/` goes to the search. */
-import { findById } from "./page.js";
+/** Keys of a list: j and k or the arrows move from row to row; a page adds its own. */
+import { isShortcutKey } from "./shortcuts.js";
 
 /** @typedef {(row: HTMLElement) => void} Action */
 
@@ -25,22 +25,12 @@ function move(step) {
 /** @type {Record<string, number>} */
 const STEPS = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
 
-/** Whether a key belongs to a control or a dialog. @param {KeyboardEvent} event */
-function isTaken(event) {
-  const { target } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return true;
-  return target instanceof Element && target.closest("input, select, textarea, [contenteditable]") !== null;
-}
-
 /** Listen to the keys of the list. @param {Record<string, Action>} actions of the row in focus, by key */
 export function onRowKeys(actions) {
   document.addEventListener("keydown", (event) => {
-    if (isTaken(event)) return;
+    if (!isShortcutKey(event)) return;
     const row = currentRow();
-    if (event.key === "/") {
-      event.preventDefault();
-      findById("id_q")?.focus();
-    } else if (event.key in STEPS && (row || event.key.length === 1)) {
+    if (event.key in STEPS && (row || event.key.length === 1)) {
       event.preventDefault();
       move(STEPS[event.key]);
     } else if (row && event.target === row && event.key in actions) {

@@ -42,6 +42,8 @@ export function timeElement(at) {
   const time = document.createElement("time");
   time.dateTime = at;
   time.dataset.ago = "";
+  time.textContent = relative((Date.now() - Date.parse(at)) / 1000, at, false);
+  time.title = momentTitle(at);
   return time;
 }
 

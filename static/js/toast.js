@@ -1,14 +1,36 @@
-/** Short messages at the edge of the page. */
-import { byId, copyText, element } from "./page.js";
+/** Short messages at the edge of the page, some with a way to undo what was done. */
+import { byId, copyText, element, messageOf } from "./page.js";
 
 const VISIBLE = 6000; // ms
+const UNDO_VISIBLE = 12_000; // ms
 const STORED = "toast";
 
-/** @param {string} text @param {string} [status] sets the colour */
-export function toast(text, status = "completed") {
-  const message = element("div", { class: "toast", "data-status": status }, text);
+/**
+ * Show a message. It stays while the pointer or the focus is on it.
+ * @param {string} text names what was done
+ * @param {string} [status] sets the colour
+ * @param {() => Promise<unknown>} [undo] offered as a button
+ */
+export function toast(text, status = "completed", undo) {
+  const message = element("div", { class: "toast", "data-status": status }, element("span", {}, text));
+  const begin = () => setTimeout(() => message.remove(), undo ? UNDO_VISIBLE : VISIBLE);
+  let timer = begin();
+  for (const event of ["pointerenter", "focusin"]) message.addEventListener(event, () => clearTimeout(timer));
+  for (const event of ["pointerleave", "focusout"]) {
+    message.addEventListener(event, () => {
+      clearTimeout(timer);
+      timer = begin();
+    });
+  }
+  if (undo) {
+    const button = element("button", { type: "button", class: "small quiet" }, "Undo");
+    button.addEventListener("click", () => {
+      message.remove();
+      undo().catch((error) => toast(messageOf(error), "failed"));
+    });
+    message.append(button);
+  }
   byId("toasts").append(message);
-  setTimeout(() => message.remove(), VISIBLE);
 }
 
 /** Show `text` on the next page. @param {string} text */

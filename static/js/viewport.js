@@ -23,13 +23,16 @@ export function viewport(svg, width, height, onShow = () => {}) {
   let scale = 1; // pixels per unit
   let [x, y] = [0, 0]; // the upper left corner, in units
   let touched = false;
+  const paper = matchMedia("print"); // which shows everything
+  paper.addEventListener("change", show);
   /** @type {Box | null} what to show once the drawing is in sight */
   let wanted = null;
   /** Of the drawing's element, in pixels. Kept: to ask for it costs a layout. */
   let size = { width: svg.clientWidth, height: svg.clientHeight };
 
   function show() {
-    svg.setAttribute("viewBox", `${x} ${y} ${size.width / scale} ${size.height / scale}`);
+    const part = `${x} ${y} ${size.width / scale} ${size.height / scale}`;
+    svg.setAttribute("viewBox", paper.matches ? `0 0 ${width} ${height}` : part);
     svg.dataset.scale = scale.toFixed(3);
     const box = { x, y, width: size.width / scale, height: size.height / scale };
     onShow(box, x <= 0 && y <= 0 && x + box.width >= width && y + box.height >= height);

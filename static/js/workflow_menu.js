@@ -13,6 +13,7 @@ import {
   fetchJson,
   formById,
   messageOf,
+  number,
   query,
   send,
 } from "./page.js";
@@ -74,7 +75,7 @@ async function openDeletion() {
   const executions = `${its.more_executions ? "More than " : ""}${counted(its.executions, "execution")}`;
   /** @type {[boolean, string][]} */
   const facts = [
-    [its.executions > 0, `${executions} and their history stay until retention deletes them.`],
+    [its.executions > 0, `${executions} and their history stay until retention deletes them, unless you choose below.`],
     [its.running > 0, `${counted(its.running, "execution")} in progress will finish.`],
     [its.schedules > 0, `${counted(its.schedules, "schedule")} will stop.`],
     [its.webhook_paths.length > 0, `These webhook paths will return 404: ${its.webhook_paths.join(", ")}`],
@@ -84,7 +85,30 @@ async function openDeletion() {
   byId("belongings").replaceChildren(
     ...(lines.length ? lines : ["It has no executions and no triggers."]).map((text) => element("li", {}, text)),
   );
+  const choice = byId("with-executions");
+  choice.hidden = !its.executions;
+  query(choice, "span").textContent = `Also delete ${executions}, with events, outputs and files${
+    its.running ? "; those in progress are cancelled" : ""
+  }`;
   dialogById("delete-dialog").showModal();
+}
+
+/** Say how far the deletion of the executions is, until it ends. It continues if the page is left. @param {any} operation */
+async function followDeletion(operation) {
+  const problem = query(formById("delete"), "[role=alert]");
+  problem.dataset.status = "running";
+  problem.hidden = false;
+  let now = operation;
+  while (now.state === "running") {
+    const of = now.total === null ? "" : ` of ${number(now.total)}`;
+    problem.textContent = `The workflow is deleted. ${
+      number(now.done)
+    }${of} executions deleted. You can leave this page.`;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    now = await fetchJson(`/api/executions/bulk/${now.id}/`).catch(() => now); // offline: tried again
+  }
+  const rest = now.left_out ? ` ${number(now.left_out)} could not be deleted.` : "";
+  return `“${data.definition.name}” and ${counted(now.done, "execution")} deleted.${rest}`;
 }
 
 /** @type {Record<string, () => void | Promise<void>>} */
@@ -107,14 +131,17 @@ async function compare(number) {
 }
 
 function followDialogs() {
-  onSubmit("details", (form) => {
+  onSubmit("details", async (form) => {
     const { name, description } = Object.fromEntries(new FormData(form));
-    return change({ name, description });
+    await send("PATCH", `${ADDRESS}details/`, { name, description });
+    toastLater("Name and description saved.");
+    location.assign(location.pathname);
   });
   onSubmit("settings", (form) => change({ settings: settingsOf(form) }));
-  onSubmit("delete", async () => {
-    await send("DELETE", ADDRESS);
-    toastLater(`“${data.definition.name}” deleted.`);
+  onSubmit("delete", async (form) => {
+    const all = query(form, "[name=executions]", HTMLInputElement).checked;
+    const operation = await send("DELETE", `${ADDRESS}${all ? "?executions=true" : ""}`);
+    toastLater(all ? await followDeletion(operation) : `“${data.definition.name}” deleted.`);
     location.assign("/workflows/");
   });
   const confirmation = query(formById("delete"), "[name=confirm]", HTMLInputElement);

@@ -3,42 +3,21 @@ import "./activation.js";
 import { showConnection } from "./connection.js";
 import { parse } from "./editor.js";
 import { EventStream } from "./event_stream.js";
-import { byId, data, findById, messageOf, send } from "./page.js";
+import { createWorkflow, saveWorkflow } from "./new_workflow.js";
+import { byId, data, findById, messageOf } from "./page.js";
 import { isInUse, onHtmx, refresher } from "./refresh.js";
 import { toast } from "./toast.js";
 
 const PAUSE = 1000; // ms between requests
 
-/** A valid workflow: a trigger, and one node to change. */
-const MINIMAL = {
-  name: "New workflow",
-  description: "",
-  nodes: [
-    { id: "start", name: "Start", type: "manual_trigger", parameters: {}, position: [0, 0] },
-    {
-      id: "greet",
-      name: "Greet",
-      type: "set",
-      parameters: { fields: { greeting: "Hello, {{ $json.name || 'world' }}!" } },
-      position: [260, 0],
-    },
-  ],
-  edges: [{ source: "start", target: "greet" }],
-  settings: { sample_input: [{ name: "Ada" }] },
-};
-
-/** Create a workflow in the chosen workspace. @param {any} definition */
-function save(definition) {
-  const workspace = /** @type {HTMLInputElement | HTMLSelectElement} */ (byId("new-workspace")).value;
-  return send("POST", "/api/workflows/", { ...definition, workspace });
-}
+/** The workspace for new workflows. */
+const workspace = () => /** @type {HTMLInputElement | HTMLSelectElement} */ (byId("new-workspace")).value;
 
 const create = findById("new", HTMLButtonElement);
 create?.addEventListener("click", async () => {
   create.disabled = true;
   try {
-    const workflow = await save(MINIMAL);
-    location.assign(`/workflows/${workflow.id}/`);
+    await createWorkflow(workspace());
   } catch (error) {
     create.disabled = false;
     toast(messageOf(error), "failed");
@@ -56,7 +35,7 @@ async function importFile(file) {
   const created = [];
   for (const definition of Array.isArray(content) ? content : [content]) {
     if (!Array.isArray(definition?.nodes)) throw new Error("the file has no list of nodes. Export a workflow as JSON.");
-    created.push(await save(definitionOf(definition)));
+    created.push(await saveWorkflow(workspace(), definitionOf(definition)));
   }
   return created;
 }

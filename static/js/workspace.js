@@ -1,6 +1,19 @@
 /** The page of a workspace: its members, invitations and name. */
 import { confirm, onSubmit, openForm, showOnce } from "./forms.js";
-import { byId, closest, data, dialogById, field, findById, messageOf, RequestError, send } from "./page.js";
+import {
+  byId,
+  closest,
+  data,
+  dialogById,
+  element,
+  fetchJson,
+  field,
+  findById,
+  messageOf,
+  number,
+  RequestError,
+  send,
+} from "./page.js";
 import { toast, toastLater } from "./toast.js";
 
 const PATH = `/api/workspaces/${data.workspace}/`;
@@ -44,6 +57,29 @@ onSubmit("rename", async (form) => {
   await send("PATCH", PATH, { name: field(form, "name").value.trim() });
   reload("Workspace renamed.");
 });
+
+onSubmit("deletion-form", async (form) => {
+  await send("POST", `${PATH}deletion/`, { name: field(form, "name").value.trim() });
+  toastLater(`${data.name} is deleted. Its contents are being removed.`);
+  location.assign("/workspaces/");
+});
+
+/** Ask for the name of the workspace, and show what is deleted with it. */
+async function openDeletion() {
+  openForm("deletion");
+  const list = byId("deletion-contents");
+  try {
+    /** @type {{contents: {what: string, count: number, more: boolean}[]}} */
+    const { contents } = await fetchJson(`${PATH}deletion/`);
+    const lines = contents.map(({ what, count, more }) => `${number(count)}${more ? "+" : ""} ${what}`);
+    list.replaceChildren(
+      ...(lines.length ? lines : ["Nothing but its members"]).map((text) => element("li", {}, text)),
+    );
+  } catch (error) {
+    list.replaceChildren(element("li", {}, messageOf(error)));
+  }
+  list.setAttribute("aria-busy", "false");
+}
 
 onSubmit("hand-over-form", async (form) => {
   await send("POST", `${PATH}hand-over/`, { member: Number(field(form, "member").value) });
@@ -106,12 +142,6 @@ const ACTIONS = {
       toastLater(`You left ${data.name}.`);
       location.assign("/workspaces/");
     }),
-  delete: () =>
-    confirm({ title: `Delete ${data.name}?`, text: "You can't undo this.", yes: "Delete workspace" }, async () => {
-      await send("DELETE", PATH);
-      toastLater(`${data.name} deleted.`);
-      location.assign("/workspaces/");
-    }),
 };
 
 document.addEventListener("click", (event) => {
@@ -123,4 +153,5 @@ document.addEventListener("change", (event) => {
   if (event.target instanceof HTMLSelectElement && event.target.matches(".role")) changeRole(event.target);
 });
 findById("invite")?.addEventListener("click", () => openForm("edit"));
+findById("deletion-open")?.addEventListener("click", openDeletion);
 findById("hand-over-open")?.addEventListener("click", () => openForm("hand-over"));

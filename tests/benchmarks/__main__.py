@@ -36,6 +36,7 @@ USUAL = (
     "recovery",
 )
 LONG = (
+    "lists",
     "files",
     "slow_client",
     "starvation",
@@ -50,6 +51,7 @@ LONG = (
 )
 """Only run when they are named: they take minutes; growth and long_log gigabytes of disk, the pages' a Chromium."""
 SERVERS_ONLY = {
+    "lists",
     "streaming",
     "many_streams",
     "fan_out",

@@ -135,3 +135,25 @@ def test_a_lost_job_is_queued_again_and_a_stopped_operation_stays_stopped(editor
 def test_a_request_that_could_mean_too_much_is_refused(editor: Client, body: dict[str, Any], field: str) -> None:
     answer = editor.post(PATH, body, content_type="application/json")
     assert (answer.status_code, field in answer.json()["detail"]) == (400, True), answer.content
+
+
+def test_a_workflow_is_deleted_with_its_executions_and_those_that_run_are_cancelled_first(
+    editor: Client, workspace: Workspace, workflow: Workflow
+) -> None:
+    other = definitions.save_workflow(workspace=workspace, definition={"name": "Other"} | GRAPH, by=None)
+    kept = execute(other, "completed")
+    execute(workflow, "completed")
+    running = execute(workflow)
+    answer = editor.delete(f"/api/workflows/{workflow.pk}/?executions=true")
+    operation = answer.json()
+    assert (answer.status_code, operation["kind"], operation["total"]) == (202, "delete", 2)
+    assert editor.get(f"/api/workflows/{workflow.pk}/").status_code == 404
+
+    for _ in range(5):  # the scheduler's sweep queues the job again
+        ended = finish(editor, {"operation": operation})
+        if ended["state"] != "running":
+            break
+        Execution.objects.filter(ended_at__isnull=False).update(follow_up_due=False)  # as a worker does it
+    assert (ended["state"], ended["done"], ended["left_out"], ended["percent"]) == ("completed", 2, 0, 100.0)
+    assert list(Execution.objects.values_list("pk", flat=True)) == [kept.pk]
+    assert running.pk != kept.pk

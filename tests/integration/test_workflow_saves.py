@@ -67,6 +67,16 @@ def test_a_base_that_is_none_is_refused_by_name() -> None:
     assert ada.get(path).json()["version"] == 1
 
 
+def test_a_rename_makes_no_version() -> None:
+    ada, _ = editor()
+    path = f"/api/workflows/{save(ada, name='N', nodes=[START]).json()['id']}/"
+    renamed = save(ada, f"{path}details/", "patch", name="Orders", description="All of them.")
+    assert (renamed.status_code, renamed.json()["name"], renamed.json()["version"]) == (200, "Orders", 1)
+    assert ada.get(path).json()["description"] == "All of them."
+    for body in ({}, {"name": ""}, {"nodes": [START]}):
+        assert save(ada, f"{path}details/", "patch", **body).status_code == 400
+
+
 def test_a_version_is_read_by_its_number() -> None:
     ada, _ = editor()
     path = f"/api/workflows/{save(ada, name='N', nodes=[START]).json()['id']}/"

@@ -92,6 +92,8 @@ API: dict[str, dict[str, Access]] = {
         "get": Access(), "patch": Access(ADMIN, {"name": "Renamed"}), "delete": Access(ADMIN),
     },
     "/api/workspaces/{workspace}/hand-over/": {"post": Access(ADMIN, {"member": 1})},
+    "/api/workspaces/{workspace}/audit/": {"get": Access(ADMIN)},
+    "/api/workspaces/{workspace}/deletion/": {"get": Access(ADMIN), "post": Access(ADMIN, {"name": "Not its name"})},
     "/api/workspaces/{workspace}/members/": {"get": Access(ADMIN)},
     "/api/workspaces/{workspace}/members/me/": {"delete": Access()},
     "/api/workspaces/{workspace}/invitations/": {
@@ -118,6 +120,7 @@ API: dict[str, dict[str, Access]] = {
     },
     "/api/workflows/{workflow}/activate/": {"post": Access(EDITOR)},
     "/api/workflows/{workflow}/deactivate/": {"post": Access(EDITOR)},
+    "/api/workflows/{workflow}/details/": {"patch": Access(EDITOR, {"name": "New"})},
     "/api/workflows/{workflow}/clone/": {"post": Access(EDITOR)},
     "/api/workflows/{workflow}/hooks/": {"get": Access()},
     "/api/workflows/{workflow}/execute/": {"post": Access(EDITOR, {})},
@@ -128,6 +131,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/workflows/{workflow}/statistics/": {"get": Access()},
     "/api/workflows/{workflow}/versions/": {"get": Access()},
     "/api/workflows/{workflow}/versions/{number}/": {"get": Access()},
+    "/api/search/": {"get": Access(foreign=("recent={workflow},{execution},{endpoint}", "q={execution}"))},
     "/api/schedules/preview/": {"post": Access(body={"cron": "0 9 * * *"})},
     "/api/credentials/": {"get": Access(), "post": _in(ADMIN, **_SECRET)},
     "/api/credentials/{credential}/": {
@@ -186,11 +190,17 @@ API: dict[str, dict[str, Access]] = {
     "/api/trace/": {
         "get": Access(foreign=tuple(f"{kind}={{{kind}}}" for kind in ("execution", "delivery", "inbound", "event"))),
     },
-    "/api/approvals/": {"get": Access(foreign=("execution={execution}", "execution={execution}&show=all"))},
+    "/api/approvals/": {
+        "get": Access(foreign=(
+            "execution={execution}", "execution={execution}&show=all", "workspace={workspace}&show=all",
+        )),
+    },
     "/api/approvals/{approval}/": {"get": Access()},
     "/api/approvals/{approval}/items/": {"get": Access()},
     "/api/approvals/{approval}/decide/": {"post": Access(EDITOR, {"decision": "approved"})},
-    "/api/events/": {"get": Access(foreign=(*_EVENTS, *(f"{each}&format=ndjson" for each in _EVENTS)))},
+    "/api/events/": {
+        "get": Access(foreign=(*_EVENTS, "workspace={workspace}", *(f"{each}&format=ndjson" for each in _EVENTS))),
+    },
     "/api/events/export/": {"get": Access(foreign=("stream=execution:{execution}", "stream=workflow:{workflow}"))},
     "/api/events/stream/": {
         "get": Access(foreign=(

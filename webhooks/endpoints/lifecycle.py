@@ -177,6 +177,16 @@ def delete(endpoint: Endpoint, by: User | None) -> None:
     Lane.objects.filter(pk=row.pk).delete()  # deliveries that are written now are cancelled because they have no lane
 
 
+def close_all(workspace_id: UUID) -> None:
+    """Delete the endpoints of a workspace that is deleted, with their secrets, and start an operation that cancels its
+    unsent deliveries."""
+    operations.start(OperationKind.CANCEL, workspace_id, None, DeliverySelection())
+    Lane.objects.filter(workspace=workspace_id).delete()
+    Endpoint.objects.filter(workspace=workspace_id, deleted_at=None).update(
+        deleted_at=timezone.now(), active=False, header_names=[], auth_type="none", sealed=SealedSecrets().sealed()
+    )
+
+
 def whole_url(endpoint: Endpoint) -> str:
     """Return the endpoint's URL with its query; with masked values if no key decrypts its secrets."""
     secrets = opened(endpoint)

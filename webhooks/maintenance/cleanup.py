@@ -218,6 +218,16 @@ def _note_hours(rows: Sequence[tuple[UUID, UUID, str]]) -> None:
 # --- other rows ----------------------------------------------------------------------------------------------------
 
 
+def remove_deliveries(ids: Sequence[UUID]) -> int:
+    """Remove ended deliveries with their attempts, and keep their totals. Returns how many."""
+    return _remove(ids, RemovedRows())
+
+
+def remove_requests(rows: QuerySet[InboundRequest]) -> int:
+    """Remove the first BATCH of these inbound requests, and keep their total. Returns how many."""
+    return _delete(rows)
+
+
 def _remove_inbound(terms: DeliveryRetention, removed: RemovedRows) -> None:
     """Remove old requests and messages, and the oldest requests beyond the maximum."""
     old = Q(received_at__lt=terms.cutoff)

@@ -30,7 +30,7 @@ from executions.workers.health_reports import Reports
 from webhooks.maintenance.thread import Upkeep
 from webhooks.operations import jobs as operation_jobs
 from webhooks.sending import sweeper
-from workflow_platform.core.accounts import idempotency, invitations, login_limit, refresh_tokens
+from workflow_platform.core.accounts import audit, idempotency, invitations, login_limit, refresh_tokens, removal
 from workflow_platform.core.logs import log_uncaught_exceptions, set_process_fields
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Command(BaseCommand):
             Sweep("login counters", login_limit.sweep, FORGET_SECONDS),
             Sweep("expired logins", refresh_tokens.sweep, FORGET_SECONDS),
             Sweep("old invitations", invitations.sweep, FORGET_SECONDS),
+            Sweep("old audit entries", audit.sweep, FORGET_SECONDS),
             Sweep("unused files", binaries.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
             Sweep("replays without watchers", end_unwatched, FORGET_SECONDS),
@@ -79,6 +80,7 @@ class Command(BaseCommand):
             Sweep("waits for deliveries", node_deliveries.sweep, WAITS_SECONDS),
             Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
             Sweep("operations on executions", bulk_jobs.sweep, OPERATIONS_SECONDS),
+            Sweep("removal of workspaces", removal.sweep, WAITS_SECONDS),
         ]
         while not stop.wait(INTERVAL_SECONDS):
             try:

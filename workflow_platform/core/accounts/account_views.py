@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from workflow_platform.core.accounts import passwords, sessions
+from workflow_platform.core.accounts import audit, passwords, sessions
 from workflow_platform.core.accounts.account_serializers import (
     AccountChangeSerializer,
     AccountSerializer,
@@ -25,7 +25,7 @@ from workflow_platform.core.accounts.account_serializers import (
     SessionSerializer,
     shown_sessions,
 )
-from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.models import AuditKind, User
 from workflow_platform.core.accounts.views import user_of
 
 
@@ -72,6 +72,7 @@ class PasswordView(APIView):
         user.set_password(values["new_password"])
         with transaction.atomic():
             user.save(update_fields=["password"])
+            audit.account_changed(AuditKind.PASSWORD_CHANGED, user, user)
             ended = sessions.end_tokens(user, api_tokens=values["end_tokens"])
         sessions.keep_this_session(request._request, user)
         return Response({"ended_api_tokens": ended})

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -12,9 +12,10 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse_lazy
 
+from workflow_platform.core.accounts import audit
 from workflow_platform.core.accounts.admin_lists import LargeList, WorkspaceFilter
 from workflow_platform.core.accounts.forms import AdminLoginForm, OwnPasswordForm, UserPasswordForm
-from workflow_platform.core.accounts.models import ApiToken, Membership, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, AuditEntry, AuditKind, Membership, User, Workspace
 from workflow_platform.core.accounts.sessions import end_tokens
 
 
@@ -77,7 +78,7 @@ admin.site.login_form = AdminLoginForm
 
 @admin.register(Workspace)
 class WorkspaceAdmin(LargeList, admin.ModelAdmin[Workspace]):
-    list_display = ["name", "slug", "created_at"]
+    list_display = ["name", "slug", "created_at", "deletion_requested_at"]
     exact_fields = ["slug"]
     text_fields = ["name", "slug"]
     inlines = [MembershipInline]
@@ -109,6 +110,41 @@ class MembershipAdmin(LargeList, admin.ModelAdmin[Membership]):
     list_select_related = ["workspace", "user"]
     autocomplete_fields = ["user", "workspace"]
 
+    def save_model(self, request: HttpRequest, obj: Membership, form: ModelForm[Membership], change: bool) -> None:
+        """Save the membership, and record it."""
+        super().save_model(request, obj, form, change)
+        kind = AuditKind.MEMBER_ROLE_CHANGED if change else AuditKind.MEMBER_ADDED
+        data = {"from": form.initial["role"], "to": obj.role} if change else {"role": obj.role}
+        audit.member_changed(kind, obj, cast(User, request.user), **data)
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        """End the membership, and record it."""
+        audit.member_changed(AuditKind.MEMBER_REMOVED, obj, cast(User, request.user), role=obj.role)
+        super().delete_model(request, obj)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(LargeList, admin.ModelAdmin[AuditEntry]):
+    """What the admins of workspaces see, also of deleted workspaces. Entries cannot be changed."""
+
+    list_display = ["at", "kind", "subject", "actor_name", "workspace_id"]
+    list_filter = ["kind"]
+    id_fields = ["pk", "workspace_id"]
+    search_help_text = "The id of a workspace."
+    ordering = ["-pk"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(LargeList, admin.ModelAdmin[ApiToken]):
@@ -138,6 +174,7 @@ class ApiTokenAdmin(LargeList, admin.ModelAdmin[ApiToken]):
         if change:
             return
         row, raw = ApiToken.issue(obj.user, obj.name, obj.expires_at)
+        audit.token_changed(AuditKind.TOKEN_CREATED, row, cast(User, request.user))
         # The admin site uses this object afterwards, to log the addition and to link to it.
         obj.__dict__.update(row.__dict__)
         self.message_user(request, f"The token, shown only now: {raw}", messages.WARNING)
@@ -148,4 +185,5 @@ class ApiTokenAdmin(LargeList, admin.ModelAdmin[ApiToken]):
         tokens = list(queryset.filter(revoked_at=None))
         for token in tokens:
             token.revoke()
+            audit.token_changed(AuditKind.TOKEN_REVOKED, token, cast(User, request.user))
         self.message_user(request, f"{len(tokens)} revoked.")

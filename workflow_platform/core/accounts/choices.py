@@ -51,3 +51,20 @@ class Theme(models.TextChoices):
 def all_scopes() -> list[str]:
     """Return the scopes of a token that may do everything its user may."""
     return list(TokenScope.values)
+
+
+class AuditKind(models.TextChoices):
+    WORKSPACE_CREATED = "workspace.created", "Workspace created"
+    WORKSPACE_RENAMED = "workspace.renamed", "Workspace renamed"
+    WORKSPACE_DELETED = "workspace.deleted", "Workspace deleted"
+    MEMBER_ADDED = "member.added", "Member added"
+    MEMBER_REMOVED = "member.removed", "Member removed"
+    MEMBER_LEFT = "member.left", "Member left"
+    MEMBER_ROLE_CHANGED = "member.role_changed", "Role changed"
+    INVITATION_CREATED = "invitation.created", "Invitation created"
+    INVITATION_RENEWED = "invitation.renewed", "Invitation renewed"
+    INVITATION_REVOKED = "invitation.revoked", "Invitation revoked"
+    TOKEN_CREATED = "token.created", "API token created"
+    TOKEN_REVOKED = "token.revoked", "API token revoked"
+    PASSWORD_CHANGED = "password.changed", "Password changed"
+    SIGN_IN_FAILED = "sign_in.failed", "Sign-in failed"

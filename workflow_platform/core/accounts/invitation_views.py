@@ -70,7 +70,7 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Revoke the invitation. Revoking one that has ended changes nothing."""
-        invitations.revoke(self.get_object())
+        invitations.revoke(self.get_object(), user_of(request))
         return Response(status=204)
 
     def _workspace(self) -> Workspace:

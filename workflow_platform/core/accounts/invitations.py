@@ -16,8 +16,8 @@ from django.db import transaction
 from django.utils import timezone
 from rest_framework.exceptions import APIException, NotFound
 
-from workflow_platform.core.accounts import memberships
-from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
+from workflow_platform.core.accounts import audit, memberships
+from workflow_platform.core.accounts.models import AuditKind, Invitation, Membership, Role, User, Workspace
 
 VALID = timedelta(days=7)
 LONGEST_VALID = timedelta(days=30)
@@ -83,6 +83,7 @@ def invite(
     row = Invitation.objects.create(
         workspace=workspace, invited_by=by, role=role, digest=_digest(token), expires_at=expiry, **addressee
     )
+    audit.invitation_changed(AuditKind.INVITATION_CREATED, row, by)
     return row, token
 
 
@@ -101,6 +102,7 @@ def renew(invitation: Invitation, by: User) -> str:
     row.digest, row.invited_by, row.renewed_at = _digest(token), by, timezone.now()
     row.expires_at = row.renewed_at + VALID
     row.save(update_fields=["digest", "invited_by", "renewed_at", "expires_at"])
+    audit.invitation_changed(AuditKind.INVITATION_RENEWED, row, by)
     return token
 
 
@@ -110,10 +112,12 @@ def pending(workspace: Workspace) -> Any:
     return rows.filter(expires_at__gt=timezone.now())
 
 
-def revoke(invitation: Invitation) -> None:
+@transaction.atomic
+def revoke(invitation: Invitation, by: User) -> None:
     """Revoke an invitation. An accepted one does not change: remove the member instead."""
     rows = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None)
-    rows.update(revoked_at=timezone.now())
+    if rows.update(revoked_at=timezone.now()):
+        audit.invitation_changed(AuditKind.INVITATION_REVOKED, invitation, by)
 
 
 def find(token: str, user: User) -> Invitation:
@@ -144,6 +148,7 @@ def accept(token: str, user: User) -> Membership:
     membership = Membership.objects.create(workspace=invitation.workspace, user=user, role=invitation.role)
     invitation.accepted_at, invitation.accepted_by = timezone.now(), user
     invitation.save(update_fields=["accepted_at", "accepted_by"])
+    audit.member_changed(AuditKind.MEMBER_ADDED, membership, user, role=membership.role, invitation=str(invitation.pk))
     return membership
 
 

@@ -7,7 +7,8 @@ from django.db.models import SET_NULL, ForeignObjectRel, Model
 from django.utils import timezone
 from rest_framework.exceptions import APIException
 
-from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
+from workflow_platform.core.accounts import audit
+from workflow_platform.core.accounts.models import AuditKind, Invitation, Membership, Role, User, Workspace
 
 MOST_COUNTED = 1_000
 
@@ -38,16 +39,18 @@ def lock(workspace: Workspace) -> None:
 
 
 @transaction.atomic
-def change_role(membership: Membership, role: Role) -> None:
+def change_role(membership: Membership, role: Role, by: User) -> None:
     """Give a member another role. Raises LastAdmin."""
     if role != Role.ADMIN:
         _keep_an_admin(membership)
-    membership.role = role
+    before, membership.role = membership.role, role
     membership.save(update_fields=["role"])
+    if before != role:
+        audit.member_changed(AuditKind.MEMBER_ROLE_CHANGED, membership, by, **{"from": before, "to": role})
 
 
 @transaction.atomic
-def end(membership: Membership) -> None:
+def end(membership: Membership, by: User) -> None:
     """End a membership, and revoke the pending invitations to the same user, so that they cannot return. Invitations
     from the user become invalid with their role. Raises LastAdmin."""
     _keep_an_admin(membership)
@@ -56,22 +59,33 @@ def end(membership: Membership) -> None:
     invitation_ids = [invitation.pk for invitation in pending if invitation.is_for(user)]
     Invitation.objects.filter(pk__in=invitation_ids).update(revoked_at=timezone.now())
     User.objects.filter(pk=user.pk, default_workspace=membership.workspace_id).update(default_workspace=None)
+    kind = AuditKind.MEMBER_LEFT if user == by else AuditKind.MEMBER_REMOVED
+    audit.member_changed(kind, membership, by, role=membership.role)
     membership.delete()
 
 
 @transaction.atomic
 def hand_over(workspace: Workspace, by: User, to: Membership) -> None:
     """Make another member an admin, and the admin `by` an editor."""
-    to.role = Role.ADMIN
-    to.save(update_fields=["role"])
-    change_role(Membership.objects.get(workspace=workspace, user=by), Role.EDITOR)
+    change_role(to, Role.ADMIN, by)
+    change_role(Membership.objects.get(workspace=workspace, user=by), Role.EDITOR, by)
 
 
 @transaction.atomic
-def delete_empty(workspace: Workspace) -> None:
+def delete_empty(workspace: Workspace, by: User) -> None:
     """Delete a workspace that owns nothing but its members and invitations. Raises NotEmpty."""
     lock(workspace)
-    owned = {
+    owned = owned_by(workspace)
+    if any(owned.values()):
+        raise NotEmpty(owned)
+    audit.workspace_changed(AuditKind.WORKSPACE_DELETED, workspace, by)
+    workspace.delete()
+
+
+def owned_by(workspace: Workspace) -> dict[type[Model], int]:
+    """Return how many objects of each model the workspace owns, its members and invitations apart, counted up to
+    MOST_COUNTED."""
+    return {
         relation.related_model: relation.related_model._base_manager.filter(**{relation.field.name: workspace.pk})[
             :MOST_COUNTED
         ].count()
@@ -80,14 +94,15 @@ def delete_empty(workspace: Workspace) -> None:
         and relation.on_delete is not SET_NULL
         and relation.related_model not in {Membership, Invitation}
     }
-    if any(owned.values()):
-        raise NotEmpty(owned)
-    workspace.delete()
+
+
+def named(model: type[Model], count: int) -> str:
+    """Return the name of a model, for one object or several."""
+    return str(model._meta.verbose_name if count == 1 else model._meta.verbose_name_plural)
 
 
 def _counted(model: type[Model], count: int) -> str:
-    names = model._meta.verbose_name if count == 1 else model._meta.verbose_name_plural
-    return f"{count}{'+' if count == MOST_COUNTED else ''} {names}"
+    return f"{count}{'+' if count == MOST_COUNTED else ''} {named(model, count)}"
 
 
 def _keep_an_admin(membership: Membership) -> None:

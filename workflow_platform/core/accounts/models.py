@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils import timezone
 
+from workflow_platform.core.accounts.choices import AuditKind as AuditKind
 from workflow_platform.core.accounts.choices import Role as Role
 from workflow_platform.core.accounts.choices import Theme as Theme
 from workflow_platform.core.accounts.choices import TokenScope as TokenScope
@@ -72,7 +73,9 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         scope: TokenScope | None = getattr(user, "token_scope", None)
         if scope is not None and role not in scope.roles:
             return self.none()
-        return self.filter(memberships__user_id=user_id, memberships__role__in=role.and_above)
+        return self.filter(
+            memberships__user_id=user_id, memberships__role__in=role.and_above, deletion_requested_at__isnull=True
+        )
 
 
 class Workspace(models.Model):
@@ -85,6 +88,10 @@ class Workspace(models.Model):
         null=True, blank=True, help_text="Executions at a time; empty: WORKSPACE_MAX_CONCURRENT_EXECUTIONS."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    deletion_requested_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since then nobody sees it, and a job removes what it owns."
+    )
+    removal_queued_at = models.DateTimeField(null=True, editable=False)
 
     objects = WorkspaceQuerySet.as_manager()
 
@@ -320,3 +327,30 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.path} {self.key}"
+
+
+class AuditEntry(models.Model):
+    """A change of a workspace, or of the account of one of its members. It is never changed.
+
+    Names are kept as they were; the entry outlives its workspace and users. It holds no secret.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace_id = models.UUIDField(editable=False)
+    kind = models.CharField(max_length=30, choices=AuditKind.choices, editable=False)
+    at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    actor_name = models.CharField(max_length=150, blank=True, editable=False, help_text="Empty: the platform.")
+    subject = models.CharField(max_length=254, editable=False, help_text="The member, addressee or workspace.")
+    data: Any = models.JSONField(default=dict, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["workspace_id", "-id"], name="audit_by_workspace")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(kind__in=AuditKind.values), name="audit_kind_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"

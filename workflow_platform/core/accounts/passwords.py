@@ -9,7 +9,8 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
-from workflow_platform.core.accounts import login_limit
+from workflow_platform.core.accounts import audit, login_limit
+from workflow_platform.core.accounts.browser_sessions import network_of
 from workflow_platform.core.accounts.hashing import HashingBusy, preferred
 from workflow_platform.core.accounts.known_devices import device_of
 from workflow_platform.core.accounts.models import User
@@ -35,6 +36,8 @@ def is_right(request: HttpRequest | None, username: str, user: User | None, pass
     except HashingBusy:
         attempt.give_back()
         raise
+    if not right:
+        audit.sign_in_failed(user, network_of(address))
     if right:
         attempt.give_back()
         if request is not None:

@@ -73,6 +73,21 @@ class RoleSerializer(BodySerializer):
     role = serializers.ChoiceField(choices=Role.choices)
 
 
+class OwnedSerializer(serializers.Serializer[Any]):
+    what = serializers.CharField(help_text="For example `workflows`.")
+    count = serializers.IntegerField()
+    more = serializers.BooleanField(help_text="There are more; counting has stopped.")
+
+
+class DeletionPreviewSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    contents = OwnedSerializer(many=True)
+
+
+class DeletionSerializer(BodySerializer):
+    name = serializers.CharField(max_length=200, help_text="The name of the workspace, to confirm.")
+
+
 class HandOverSerializer(BodySerializer):
     member = serializers.IntegerField(min_value=1, max_value=2**53 - 1, help_text="The id of another member.")
 

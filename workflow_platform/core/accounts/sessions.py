@@ -10,7 +10,8 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from workflow_platform.core.accounts.models import BrowserSession, TokenFamily, User
+from workflow_platform.core.accounts import audit
+from workflow_platform.core.accounts.models import AuditKind, BrowserSession, TokenFamily, User
 
 
 @transaction.atomic
@@ -21,6 +22,7 @@ def end_tokens(user: User, *, api_tokens: bool) -> int:
     ended = list(user.api_tokens.filter(revoked_at=None)) if api_tokens else []
     for token in ended:
         token.revoke()
+        audit.token_changed(AuditKind.TOKEN_REVOKED, token, user)
     return len(ended)
 
 

@@ -8,6 +8,7 @@ from workflow_platform.core.accounts.account_views import (
     SessionsView,
     SessionView,
 )
+from workflow_platform.core.accounts.audit_views import AuditViewSet
 from workflow_platform.core.accounts.invitation_views import AcceptView, InvitationViewSet, OfferView
 from workflow_platform.core.accounts.login_views import MeView, TokenRefreshView, TokenRevokeView, TokenView
 from workflow_platform.core.accounts.session_views import BrowserSessionView
@@ -19,6 +20,7 @@ router = SimpleRouter()
 router.register("workspaces", WorkspaceViewSet, basename="workspace")
 router.register(f"{WORKSPACE}/members", MemberViewSet, basename="member")
 router.register(f"{WORKSPACE}/invitations", InvitationViewSet, basename="invitation")
+router.register(f"{WORKSPACE}/audit", AuditViewSet, basename="audit-entry")
 router.register("tokens", ApiTokenViewSet, basename="api-token")
 
 urlpatterns = [

@@ -17,11 +17,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from workflow_platform.core.accounts import idempotency, memberships
+from workflow_platform.core.accounts import audit, idempotency, memberships, removal
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, AuditKind, Membership, Role, User, Workspace
 from workflow_platform.core.accounts.serializers import (
     ApiTokenSerializer,
+    DeletionPreviewSerializer,
+    DeletionSerializer,
     HandOverSerializer,
     IssuedTokenSerializer,
     MemberSerializer,
@@ -67,20 +69,42 @@ class WorkspaceViewSet(
         return Response(self.get_serializer(workspace).data, status=201)
 
     @extend_schema(request=WorkspaceSerializer, responses=WorkspaceSerializer)
+    @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Rename the workspace. For its admins."""
         workspace = self._administered()
         serializer = self.get_serializer(workspace, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
+        before = workspace.name
         serializer.save()
+        if workspace.name != before:
+            audit.workspace_changed(AuditKind.WORKSPACE_RENAMED, workspace, user_of(request), **{"from": before})
         return Response(serializer.data)
 
     @extend_schema(responses={204: None, 409: None})
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Delete the workspace. For its admins, and only if it is empty: without workflows, credentials and
-        endpoints, deleted ones and their history included."""
-        memberships.delete_empty(self._administered())
+        endpoints, deleted ones and their history included. `deletion/` deletes one with everything in it."""
+        memberships.delete_empty(self._administered(), user_of(request))
         return Response(status=204)
+
+    @extend_schema(methods=["GET"], responses=DeletionPreviewSerializer)
+    @extend_schema(methods=["POST"], request=DeletionSerializer, responses={202: DeletionPreviewSerializer})
+    @action(detail=True, methods=["get", "post"])
+    def deletion(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """GET: what would be deleted with the workspace. POST: delete it with everything in it; `name` repeats its
+        name. It disappears for everybody at once, also on open sockets, and refuses new work; a job cancels what runs
+        and removes its contents. For its admins."""
+        workspace = self._administered()
+        preview = DeletionPreviewSerializer({"name": workspace.name, "contents": removal.contents_of(workspace)}).data
+        if request.method == "GET":
+            return Response(preview)
+        serializer = DeletionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        if serializer.validated_data["name"] != workspace.name:
+            raise ValidationError({"name": [f"This is not the name of the workspace, {workspace.name}."]}, code="wrong")
+        removal.request(workspace, user_of(request))
+        return Response(preview, status=202)
 
     @extend_schema(request=HandOverSerializer, responses={204: None, 404: None})
     @action(detail=True, methods=["post"], url_path="hand-over", url_name="hand-over")
@@ -110,6 +134,7 @@ class WorkspaceViewSet(
         serializer.is_valid(raise_exception=True)
         workspace = serializer.save()
         Membership.objects.create(workspace=workspace, user=user_of(self.request), role=Role.ADMIN)
+        audit.workspace_changed(AuditKind.WORKSPACE_CREATED, workspace, user_of(self.request))
         workspace.role = Role.ADMIN  # type: ignore[attr-defined]  # annotated, where it is read from the database
         return workspace
 
@@ -135,14 +160,14 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
         member = self._locked_member()
         serializer = RoleSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        memberships.change_role(member, Role(serializer.validated_data["role"]))
+        memberships.change_role(member, Role(serializer.validated_data["role"]), user_of(request))
         return Response(self.get_serializer(member).data)
 
     @extend_schema(responses={204: None})
     @transaction.atomic
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Remove the member, and revoke pending invitations to them."""
-        memberships.end(self._locked_member())
+        memberships.end(self._locked_member(), user_of(request))
         return Response(status=204)
 
     @extend_schema(responses={204: None})
@@ -153,7 +178,7 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
         first."""
         workspace = workspace_in_path(self.kwargs["workspace_id"], request, Role.VIEWER)
         memberships.lock(workspace)
-        memberships.end(get_object_or_404(Membership, workspace=workspace, user=user_of(request)))
+        memberships.end(get_object_or_404(Membership, workspace=workspace, user=user_of(request)), user_of(request))
         return Response(status=204)
 
     def _locked_member(self) -> Membership:
@@ -192,8 +217,10 @@ class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         serializer.is_valid(raise_exception=True)
         issued: list[str] = []
 
+        @transaction.atomic
         def issue() -> ApiToken:
             row, raw = ApiToken.issue(user_of(request), **serializer.validated_data)
+            audit.token_changed(AuditKind.TOKEN_CREATED, row, user_of(request))
             issued.append(raw)
             return row
 
@@ -202,8 +229,11 @@ class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return Response(answer, status=201, headers={"Cache-Control": "no-store"})
 
     @extend_schema(responses={204: None})
+    @transaction.atomic
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Revoke the token, from the next request on. Revoking it again changes nothing."""
         token = self.get_object()
+        if token.revoked_at is None:
+            audit.token_changed(AuditKind.TOKEN_REVOKED, token, user_of(request))
         token.revoke()
         return Response(status=204)

@@ -14,11 +14,12 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from workflow_platform.core.accounts import invitation_emails
-from workflow_platform.core.accounts.models import Membership, Role, User
+from workflow_platform.core.accounts import audit, invitation_emails
+from workflow_platform.core.accounts.models import AuditEntry, Membership, Role, User
 from workflow_platform.core.api.page_filters import uuid_or_none
 
 LISTED = 200
+AUDIT_LISTED = 30
 ROLES = [(role.value, *role.label.split(": ", 1)) for role in Role]
 
 
@@ -45,11 +46,23 @@ def workspace(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
         "member_count": members.count(),
         "listed": LISTED,
         "invitations": pending[:LISTED] if admin else [],
+        "audit": _audit(own.workspace_id, request.GET.get("audit_before")) if admin else None,
         "now": timezone.now(),
         "sends_email": invitation_emails.is_configured(),
         "page_data": {"workspace": str(own.workspace_id), "name": own.workspace.name},
     }
     return render(request, "accounts/workspace.html", context)
+
+
+def _audit(workspace_id: UUID, before: str | None) -> dict[str, Any]:
+    """Return a page of the audit log, newest first."""
+    entries = AuditEntry.objects.filter(workspace_id=workspace_id)
+    if (first := uuid_or_none(before)) is not None:
+        entries = entries.filter(pk__lt=first)
+    rows = list(entries[: AUDIT_LISTED + 1])
+    older = rows[AUDIT_LISTED - 1].pk if len(rows) > AUDIT_LISTED else None
+    entries_shown = [(entry, audit.details_of(entry)) for entry in rows[:AUDIT_LISTED]]
+    return {"entries": entries_shown, "older": older, "newest": first is None}
 
 
 @login_required

@@ -1,0 +1,104 @@
+"""Writes the audit log: in the transaction of the change, so that neither is there without the other.
+
+What concerns an account (tokens, password, failed sign-ins) is written for each workspace of the user, since it gives
+access to all of them. Entries are deleted after a year.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from workflow_platform.core.accounts.models import (
+    ApiToken,
+    AuditEntry,
+    AuditKind,
+    Invitation,
+    Membership,
+    User,
+    Workspace,
+)
+
+KEPT = timedelta(days=365)
+FAILURES_EVERY = timedelta(hours=1)
+"""The shortest time between two entries about failed sign-ins of one user: guesses do not fill the log."""
+MOST_WORKSPACES = 200
+NOWHERE = UUID(int=0)
+SWEPT = 5_000
+
+
+def workspace_changed(kind: AuditKind, workspace: Workspace, by: User | None, **data: Any) -> None:
+    """Record that a workspace was created, renamed or deleted."""
+    _write(kind, [workspace.pk], by, workspace.name, data)
+
+
+def member_changed(kind: AuditKind, membership: Membership, by: User | None, **data: Any) -> None:
+    """Record that a member was added or removed, has left, or got another role."""
+    _write(kind, [membership.workspace_id], by, membership.user.get_username(), data)
+
+
+def invitation_changed(kind: AuditKind, invitation: Invitation, by: User | None) -> None:
+    """Record that an invitation was created, renewed or revoked."""
+    addressee = invitation.email or invitation.username
+    _write(kind, [invitation.workspace_id], by, addressee, {"role": invitation.role})
+
+
+def token_changed(kind: AuditKind, token: ApiToken, by: User | None) -> None:
+    """Record that a token was created or revoked: its name, scopes and expiry."""
+    expires_at = token.expires_at.isoformat() if token.expires_at else None
+    data = {"token": str(token.pk), "name": token.name, "scopes": list(token.scopes), "expires_at": expires_at}
+    _write(kind, _workspaces_of(token.user), by, token.user.get_username(), data)
+
+
+def account_changed(kind: AuditKind, user: User, by: User | None) -> None:
+    """Record a change of an account, such as a new password."""
+    _write(kind, _workspaces_of(user), by, user.get_username(), {})
+
+
+def sign_in_failed(user: User | None, network: str) -> None:
+    """Record that somebody gave a wrong password for the user, at most once in FAILURES_EVERY. For an unknown user, it
+    reads as much, so that both take the same time."""
+    workspaces = _workspaces_of(user)
+    name = user.get_username() if user is not None else ""
+    recent = AuditEntry.objects.filter(workspace_id__in=workspaces[:1] or [NOWHERE], subject=name)
+    recent = recent.filter(kind=AuditKind.SIGN_IN_FAILED, at__gt=timezone.now() - FAILURES_EVERY)
+    if not recent.exists():
+        _write(AuditKind.SIGN_IN_FAILED, workspaces, None, name, {"network": network})
+
+
+def details_of(entry: AuditEntry) -> str:
+    """Return what a page shows beside the kind and the subject."""
+    data = entry.data
+    match entry.kind:
+        case AuditKind.MEMBER_ROLE_CHANGED:
+            return f"from {data['from']} to {data['to']}"
+        case AuditKind.TOKEN_CREATED | AuditKind.TOKEN_REVOKED:
+            return f"“{data['name']}” with {', '.join(data['scopes'])}"
+        case AuditKind.SIGN_IN_FAILED:
+            return f"from {data['network']}" if data.get("network") else ""
+        case AuditKind.WORKSPACE_RENAMED:
+            return f"was {data['from']}"
+    return f"as {data['role']}" if "role" in data else ""
+
+
+def sweep() -> int:
+    """Delete old entries. Returns how many."""
+    old = AuditEntry.objects.filter(at__lt=timezone.now() - KEPT).order_by("at")
+    count, _ = AuditEntry.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEPT])).delete()
+    return count
+
+
+def _workspaces_of(user: User | None) -> list[UUID]:
+    rows = Membership.objects.filter(user_id=user.pk if user is not None else 0).order_by("workspace_id")
+    return list(rows.values_list("workspace_id", flat=True)[:MOST_WORKSPACES])
+
+
+def _write(kind: AuditKind, workspaces: list[UUID], by: User | None, subject: str, data: dict[str, Any]) -> None:
+    name = by.get_username() if by is not None else ""
+    AuditEntry.objects.bulk_create(
+        AuditEntry(workspace_id=each, kind=kind, actor=by, actor_name=name, subject=subject, data=data)
+        for each in workspaces
+    )
