@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.templatetags.static import static
 
 from events.catalogue.descriptions import families
-from events.catalogue.event_types import CATALOGUE
+from events.catalogue.event_types import CATALOGUE, PERSONAL
 from events.catalogue.stream_names import FEED
 from workflow_platform.core.accounts.models import Role, User
 from workflow_platform.core.accounts.workspace_choice import offered, shown_workspace
@@ -23,7 +23,8 @@ def explorer(request: HttpRequest) -> HttpResponse:
     staff = user.is_staff
     shown = shown_workspace(user)
     workspaces = [each for each in offered(user, Role.VIEWER) if shown in {None, each.pk}]
-    types = families(name for name in CATALOGUE if staff or not name.startswith("system."))
+    offered_types = (name for name in CATALOGUE if name not in PERSONAL)
+    types = families(name for name in offered_types if staff or not name.startswith("system."))
     data = {"icons": static("icons.svg"), "feed": FEED, "workspace": str(shown or "")}
     context = {"families": types, "workspaces": workspaces, "page_data": data}
     return render(request, "events/explorer.html", context)

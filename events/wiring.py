@@ -14,6 +14,7 @@ from events import (
     log,
 )
 from events.bus import after_commit, subscribers, system_events
+from events.catalogue.stream_names import USER
 from events.replay import jobs, sending, stream_kind
 from events.replay.models import Replay
 from events.streaming import publisher, stream_kinds
@@ -47,7 +48,12 @@ def _right_changed(*, instance: Any, **_: Any) -> None:
     _check_after_commit(instance.user_id)
 
 
-def _user_saved(*, instance: Any, **_: Any) -> None:
+def _user_saved(*, instance: Any, created: bool | None = None, **_: Any) -> None:
+    name = f"{USER}{instance.pk}"
+    if created:
+        log.open_stream(name, None)
+    elif created is None:  # deleted
+        log.remove_stream(name)
     _check_after_commit(instance.pk)
 
 

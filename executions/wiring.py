@@ -8,6 +8,7 @@ from executions.admission import admission, after_commit
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.models import Execution
+from executions.notifications import emails
 from executions.waits import completion
 from webhooks.sending import log_context, outcomes
 from workflow_platform.core import jobs
@@ -24,6 +25,7 @@ def connect() -> None:
     outcomes.on_end(node_deliveries.on_deliveries_ended)
     log_context.find_traces_with(Execution.find_trace_id)
     jobs.register(bulk_jobs.KIND, bulk_jobs.work, "low")
+    jobs.register(emails.KIND, emails.work, "low")
     jobs.register(workspaces.KIND, workspaces.work, "low")
     workspaces.register(workspaces.ContentOwner(1, removal.close, removal.remove, removal.CONTENTS))
     cleanup.register(cleanup.Owner("execution", retention.prune, retention.prune_tests, retention.weigh))

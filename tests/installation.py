@@ -132,6 +132,7 @@ def installation(folder: Path, **settings: str) -> Iterator[Installation]:
     folder.mkdir(parents=True, exist_ok=True)
     if started_servers.seed is not None:  # the tables are made elsewhere; `test_up` starts in an empty folder
         started_servers.seed.copy_to(folder)
+        started_servers.seed.copy_static_files_to(folder)
     log = folder / "up.log"
     with running([sys.executable, "manage.py", "up"], log, cwd=ROOT, env=environment) as up:
         wait_until(lambda: "Running at" in log.read_text() or up.poll() is not None, "The platform", 600)

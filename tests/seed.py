@@ -14,6 +14,7 @@ import psycopg
 
 from tests import servers
 from workflow_platform.installation import embedded
+from workflow_platform.installation.data_folder import COLLECTED
 from workflow_platform.installation.embedded import EmbeddedPostgres, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ class Seed:
         self.folder = folder
         self.static = folder / "static"
         """The collected static files."""
+        self._collected = folder / COLLECTED
         self._postgres = EmbeddedPostgres(folder / "postgres", free_port())
         self._done, self._failed, self._token = folder / "done", folder / "failed", folder / "token"
 
@@ -76,8 +78,19 @@ class Seed:
         if (folder / "postgres").exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        for source in (self._postgres.password_file, self._postgres.directory):
-            subprocess.run(["cp", "-Rp", str(source), str(folder)], check=True)
+        self._copy(self._postgres.password_file, folder)
+        self._copy(self._postgres.directory, folder)
+
+    def copy_static_files_to(self, folder: Path) -> None:
+        """Have an installation in `folder` find its static files collected."""
+        self.wait()
+        if self.static.exists() and not (folder / "static").exists():
+            self._copy(self.static, folder)
+            self._copy(self._collected, folder)
+
+    @staticmethod
+    def _copy(source: Path, folder: Path) -> None:
+        subprocess.run(["cp", "-Rp", str(source), str(folder)], check=True)
 
     def _fill(self, folders: dict[str, str], prepared: bool) -> None:
         server = self._postgres.url.rsplit("/", 1)[0]
@@ -87,7 +100,7 @@ class Seed:
             for name in (MIGRATED, PREPARED):
                 admin.execute(f"CREATE DATABASE {name} TEMPLATE postgres")
         if prepared:
-            manage(environment, "collectstatic", "--noinput", "-v0")
+            manage(environment, "prepare_files")
             self._token.write_text(prepare(environment | {"DATABASE_URL": f"{server}/{PREPARED}"}))
 
 

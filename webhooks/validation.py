@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from events.catalogue.event_types import CATALOGUE, UnknownEventType
+from events.catalogue.event_types import CATALOGUE, PERSONAL, UnknownEventType
 from events.catalogue.stream_names import WORKFLOW
 from events.history.event_filter import matching_types
 from events.log import reading
@@ -16,8 +16,11 @@ from workflow_platform.core.sandbox.checking import CheckFailed, Checks
 
 MOST_PATTERNS = 50
 MOST_HEADERS, LONGEST_HEADER = 30, 4_096
-DELIVERED = tuple(name for name in CATALOGUE if not name.startswith("system.") and name != "workflow.hook_tested")
-"""The event types that endpoints can subscribe to: all but those of the installation and of test requests."""
+DELIVERED = tuple(
+    name for name in CATALOGUE
+    if not name.startswith("system.") and name not in PERSONAL and name != "workflow.hook_tested"
+)  # fmt: skip
+"""The event types that endpoints can subscribe to: all but those of the installation, of users and of test requests."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _PLATFORM_HEADERS = frozenset({

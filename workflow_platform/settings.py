@@ -155,6 +155,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "workflow_platform.core.accounts.workspace_pages.switcher",
                 "executions.pages.approvals.count",
+                "executions.pages.notifications.bell",
             ]
         },
     }
@@ -297,6 +298,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {"staticfiles": {"BACKEND": "workflow_platform.static_files.StoredStaticFiles"}}
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # only pages from here load them: a header less on each file
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]  # maps are for developers only
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import django
+from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.apps import StaticFilesConfig
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
@@ -22,6 +28,18 @@ class CollectedStaticFiles(StaticFilesConfig):
     """Leaves out ReDoc, 11 MB with its compressed copies, which no page uses: the API is documented by Swagger UI."""
 
     ignore_patterns = [*StaticFilesConfig.ignore_patterns, "redoc"]
+
+
+def fingerprint() -> str:
+    """Return a digest that changes with the files to be collected, and with how they are stored."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    stored = (django.__version__, version("whitenoise"), settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS)
+    digest.update(repr(stored).encode())
+    for finder in finders.get_finders():
+        for path, storage in finder.list(CollectedStaticFiles.ignore_patterns):
+            found = Path(storage.path(path)).stat()
+            digest.update(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
 
 
 class ServedStaticFiles(WhiteNoiseMiddleware):

@@ -35,6 +35,8 @@ DESCRIPTIONS = {
     "execution.failed": "The execution failed.",
     "execution.cancelled": "The execution was cancelled.",
     "execution.timed_out": "The execution exceeded its time limit and was ended.",
+    "notification.created": "You have a new notification.",
+    "notification.read": "You marked notifications as read.",
     "system.startup": "A process of the installation started.",
     "system.shutdown": "A process of the installation shut down.",
     "system.health_check": "The periodic health of the database, Redis and workers, or a change of it.",

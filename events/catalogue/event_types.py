@@ -297,6 +297,25 @@ class TimedOut(Payload):
     summary: Summary
 
 
+# --- notification ----------------------------------------------------------------------------------------------------
+
+
+class NotificationCreated(Payload):
+    """A user has a new notification. Its content is not in the event: access to it is checked when it is read."""
+
+    notification: str
+    kind: Literal["workflow_failed", "workflow_recovered", "approval_waiting", "endpoint_disabled"]
+
+
+class NotificationsRead(Payload):
+    """A user marked notifications as read, on one of their pages or over the API."""
+
+    notifications: list[str]
+    """At most 100 ids."""
+    through: str | None = None
+    """All up to this notification were marked; `notifications` is then empty."""
+
+
 # --- system ----------------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +361,8 @@ CATALOGUE: dict[str, type[Payload]] = {
     "execution.failed": Failed,
     "execution.cancelled": Cancelled,
     "execution.timed_out": TimedOut,
+    "notification.created": NotificationCreated,
+    "notification.read": NotificationsRead,
     "system.startup": ProcessEvent,
     "system.shutdown": ProcessEvent,
     "system.health_check": SystemEvent,
@@ -363,6 +384,10 @@ LIFECYCLE = TERMINAL | {
     "execution.cancel_requested",
 }
 """The events of the stream `executions`: the state of executions, not what their nodes do."""
+
+
+PERSONAL = frozenset(name for name in CATALOGUE if name.startswith("notification."))
+"""Events on the streams of users: for one person only, never for endpoints or lists of events."""
 
 
 class UnknownEventType(Exception):

@@ -10,6 +10,8 @@ SYSTEM = "system"
 EXECUTION = "execution:"
 WORKFLOW = "workflow:"
 """The prefix of workflow streams: the workflow's events, and the lifecycle events of its executions."""
+USER = "user:"
+"""The prefix of users' streams: what happens to their notifications. Only the user may see it."""
 
 
 def sequence_field(stream_name: str) -> str:

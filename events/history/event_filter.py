@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from uuid import UUID
 
-from events.catalogue.event_types import CATALOGUE, UnknownEventType
+from events.catalogue.event_types import CATALOGUE, PERSONAL, UnknownEventType
 from events.catalogue.stream_names import EXECUTION, FEED, SYSTEM, WORKFLOW
 from events.history.scanning import Conditions, HistoryQuery, Streams, Workspaces, transaction_at
 from events.log import reading
@@ -76,7 +76,7 @@ class EventFilter:
 
     def _may_see(self, event: RecordedEvent) -> bool:
         if event.workspace_id is None:
-            return self.installation
+            return self.installation and (self.workspaces is None or event.type not in PERSONAL)
         return self.workspaces is None or UUID(event.workspace_id) in self.workspaces
 
     def query(self) -> HistoryQuery | None:
@@ -172,6 +172,8 @@ def _add_rows(event_filter: EventFilter, conditions: Conditions) -> None:
     # Removed events are not read, though their rows are deleted later. A scalar subquery, which the planner does not
     # move: one look-up for each row that meets the other conditions.
     conditions.add("e.sequence > (SELECT s.removed_through FROM events_stream s WHERE s.id = e.stream_id)")
+    if event_filter.installation and event_filter.workspaces is not None:
+        conditions.add("e.type <> ALL(%(personal)s)", personal=sorted(PERSONAL))  # not even for staff
     if event_filter.types:
         conditions.add("e.type = ANY(%(types)s)", types=sorted(matching_types(event_filter.types)))
     if event_filter.sources:

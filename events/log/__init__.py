@@ -13,6 +13,7 @@ from events.log.writer import (
     head,
     open_stream,
     open_streams,
+    remove_stream,
     restore,
 )
 
@@ -26,5 +27,6 @@ __all__ = [
     "head",
     "open_stream",
     "open_streams",
+    "remove_stream",
     "restore",
 ]

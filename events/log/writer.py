@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from events.catalogue.event_types import LIFECYCLE, TERMINAL, payload_text
 from events.catalogue.stream_names import FEED, WORKFLOW
-from events.log.models import Stream
+from events.log.models import Event, Stream
 from events.log.recorded import LIVE, RecordedEvent, time_text
 from workflow_platform.core.identifiers import uuid7_text
 
@@ -89,6 +89,13 @@ def open_streams(named: Sequence[tuple[str, UUID]], modes: Sequence[str] = ()) -
             for (name, workspace), mode in zip(named, modes, strict=True)
         ]
     )
+
+
+def remove_stream(name: str) -> None:
+    """Delete a stream that belongs to no workspace, with its events. For streams of few events only."""
+    ids = list(Stream.objects.filter(name=name, workspace=None).values_list("pk", flat=True))
+    Event.objects.filter(stream__in=ids).delete()
+    Stream.objects.filter(pk__in=ids).delete()
 
 
 def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from events.catalogue.stream_names import EXECUTION, SYSTEM, WORKFLOW
+from events.catalogue.stream_names import EXECUTION, SYSTEM, USER, WORKFLOW
 from events.log.models import Stream
 from events.log.partitions import first_id
 from events.retention.models import CleanupState, RetentionPolicy
@@ -88,7 +88,7 @@ def remove(terms: RetentionTerms, workspace: Workspace | None = None, note: str 
     """
     removed = RemovedEvents()
     for rule in _rules(terms, workspace):
-        for select in (_ENDED, _TESTS, _SYSTEM if rule.workspace is None else _WORKFLOWS):
+        for select in (_ENDED, _TESTS, _INSTALLATION if rule.workspace is None else _WORKFLOWS):
             _remove(select, _parameters(rule), note, removed)
     if workspace is None:
         names = {"executions": f"{EXECUTION}%", "workflows": f"{WORKFLOW}%"}
@@ -159,6 +159,7 @@ def _parameters(rule: _Rule) -> dict[str, Any]:
         "failures": FAILURES,
         "system": SYSTEM,
         "workflows": f"{WORKFLOW}%",
+        "users": f"{USER}%",
     }
 
 
@@ -191,7 +192,7 @@ WHERE {} AND s.ended_at IS NULL AND s.created_at < %(others_before)s AND e.event
 ORDER BY s.created_at, s.id LIMIT %(limit)s
 """
 _WORKFLOWS = _OTHERS.format("s.workspace_id = %(workspace)s AND s.name LIKE %(workflows)s")
-_SYSTEM = _OTHERS.format("s.name = %(system)s")
+_INSTALLATION = _OTHERS.format("(s.name = %(system)s OR s.name LIKE %(users)s)")
 _ABANDONED = """
 SELECT s.id, NULL::uuid AS workspace_id, s.created_at, s.last_sequence AS through, e.events, s.created_at AS at
 FROM events_stream s CROSS JOIN LATERAL (

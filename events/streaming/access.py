@@ -12,7 +12,7 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 from django.http.request import validate_host
 
-from events.catalogue.stream_names import FEED, SYSTEM
+from events.catalogue.stream_names import FEED, SYSTEM, USER
 from events.log import reading
 from events.log.reading import StreamState
 from events.streaming import stream_kinds
@@ -56,6 +56,8 @@ def may_see(viewer: Viewer, stream: StreamState) -> bool:
         return bool(viewer.workspace_ids)
     if stream.name == SYSTEM:
         return viewer.staff
+    if stream.name.startswith(USER):
+        return stream.name == f"{USER}{viewer.user.pk}"
     return stream.workspace_id is not None and str(stream.workspace_id) in viewer.workspace_ids
 
 

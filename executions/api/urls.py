@@ -8,6 +8,8 @@ from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.list_columns import ColumnsView
 from executions.api.node_groups import NodeGroupsView
+from executions.api.notification_preferences import NotificationPreferencesView
+from executions.api.notifications import NotificationViewSet
 from executions.api.saved_views import SavedViewViewSet
 from executions.api.schedules import PreviewView
 from executions.api.search import SearchView
@@ -22,8 +24,10 @@ router.register("executions/views", SavedViewViewSet, basename="saved-view")
 router.register("executions/bulk", BulkOperationViewSet, basename="bulk-operation")
 router.register("executions", ExecutionViewSet, basename="execution")
 router.register("approvals", ApprovalViewSet, basename="approval")
+router.register("notifications", NotificationViewSet, basename="notification")
 
 urlpatterns = [
+    path("account/notifications/", NotificationPreferencesView.as_view(), name="account-notifications"),
     path("node-types/", NodeTypesView.as_view(), name="node-types"),
     path("executions/<uuid:execution_id>/binaries/<uuid:reference>/", BinaryView.as_view(), name="execution-binary"),
     path("executions/columns/", ColumnsView.as_view(), name="list-columns"),

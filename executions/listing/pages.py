@@ -12,10 +12,12 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 
 from executions.listing.criteria import Criteria, SortName
-from executions.listing.selection import parts
+from executions.listing.selection import parts, with_words
 from executions.models import Execution
 
 MOST_PARTS = 40
+NEAR = 1_000
+"""Rows that are read for words without their index."""
 KeyName = Literal["pk", "duration", "ended_at"]
 _KEYS: dict[str, KeyName] = {"queued": "pk", "duration": "duration", "ended": "ended_at"}
 _MICROSECOND = timedelta(microseconds=1)
@@ -111,7 +113,7 @@ def page_of(
     """Return the page after `at`, or the one before it; without `at`, the first or last one. `rows` are the fields to
     read of the executions."""
     order = sort.reversed if backwards else sort
-    keys = _keys(parts(workspaces, criteria, MOST_PARTS), order, limit + 1, at) if workspaces else []
+    keys = _first_keys(workspaces, criteria, order, limit + 1, at) if workspaces else []
     more, keys = len(keys) > limit, keys[:limit]
     found = rows.order_by().in_bulk([pk for _, pk in keys])
     if backwards:
@@ -125,6 +127,24 @@ def page_of(
         before=before,
         after=after,
     )
+
+
+def _first_keys(
+    workspaces: Sequence[UUID], criteria: Criteria, order: ListOrder, count: int, at: Position | None
+) -> list[tuple[Any, UUID]]:
+    """Return the keys and ids of the first rows that match.
+
+    Words that many executions have are found among the first rows without them. The index of words is for the others:
+    it would collect all executions with a frequent word, or with one of many that begin alike, before it sorts them.
+    """
+    if criteria.text:
+        others = criteria.model_copy(update={"text": ""})
+        near = _keys(parts(workspaces, others, MOST_PARTS), order, NEAR, at)
+        found = with_words(criteria.text, [pk for _, pk in near])
+        keys = [(key, pk) for key, pk in near if pk in found][:count]
+        if len(keys) == count or len(near) < NEAR:
+            return keys
+    return _keys(parts(workspaces, criteria, MOST_PARTS), order, count, at)
 
 
 def _keys(

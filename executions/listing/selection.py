@@ -136,6 +136,13 @@ def _by_words(workspaces: Sequence[UUID], criteria: Criteria) -> list[Q]:
     return found or [Q(pk__in=[])]
 
 
+def with_words(text: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the executions that have the words of a text."""
+    query = search_query(text)
+    documents = SearchDocument.objects.filter(pk__in=ids, document=WordsQuery(query, search_type="raw"))
+    return set(documents.values_list("pk", flat=True)) if query else set()
+
+
 def _queued(since: datetime | None, until: datetime | None) -> Q:
     """Return the condition on the time of queueing. Ids begin with about this time, and the lists are ordered by id."""
     condition = Q()

@@ -13,6 +13,18 @@ from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_grouping import NodeGrouping
 from executions.models.node_run import NodeRun
+from executions.models.notification import (
+    EmailChoice,
+    EmailState,
+    MutedWorkflow,
+    Notification,
+    NotificationEmail,
+    NotificationKind,
+    NotificationPreference,
+    NotificationQuerySet,
+    WorkflowHealth,
+    WorkflowScope,
+)
 from executions.models.rate_bucket import RateBucket
 from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
@@ -30,15 +42,23 @@ __all__ = [
     "BulkState",
     "ColumnChoice",
     "Credential",
+    "EmailChoice",
+    "EmailState",
     "Execution",
     "ExecutionAttribute",
     "ItemChild",
     "ItemOutcome",
     "Missed",
     "Mode",
+    "MutedWorkflow",
     "NoSuchWorkflow",
     "NodeGrouping",
     "NodeRun",
+    "Notification",
+    "NotificationEmail",
+    "NotificationKind",
+    "NotificationPreference",
+    "NotificationQuerySet",
     "Priority",
     "RateBucket",
     "SavedView",
@@ -52,5 +72,7 @@ __all__ = [
     "WebhookRoute",
     "WordsQuery",
     "Workflow",
+    "WorkflowHealth",
+    "WorkflowScope",
     "WorkflowVersion",
 ]

@@ -19,8 +19,15 @@ const REASONS = {
   closed: "This page closed the connection.",
 };
 
+/** @type {import("./event_stream.js").EventStream | undefined} */
+let shown;
+
+/** Return the connection that the page shows, if it has one: another module may use it for more streams. */
+export const pageConnection = () => shown;
+
 /** @param {import("./event_stream.js").EventStream} connection */
 export function showConnection(connection) {
+  shown = connection;
   const [pill, tip] = [byId("connection"), byId("connection-tip")];
   const show = () => {
     const { state, why } = connection;

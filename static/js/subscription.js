@@ -6,7 +6,7 @@
  */
 const READ_TIMEOUT = 10_000;
 const MAX_PAGE = 1000; // events, as the server allows
-const WITHOUT_GAPS = /^(execution|workflow):|^system$/; // `executions` skips the events of other users
+const WITHOUT_GAPS = /^(execution|workflow|user):|^system$/; // `executions` skips the events of other users
 
 /** Call a handler of the page. Its errors are reported and do not stop the stream.
  *  @template {any[]} A @param {((...values: A) => void) | undefined} handler @param {A} values */

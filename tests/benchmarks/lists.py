@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -72,7 +73,7 @@ def _times(work: Any, rounds: int) -> list[float]:
 
 
 def _p95(taken: list[float]) -> float:
-    return round(sorted(taken)[max(0, int(len(taken) * 0.95) - 1)], 1)
+    return round(sorted(taken)[ceil(len(taken) * 0.95) - 1], 1)
 
 
 def _get(client: Any, address: str) -> Any:
@@ -225,7 +226,7 @@ def _addresses(client: Any, context: dict[str, Any]) -> Iterator[tuple[str, str]
     yield "page.failures", "/executions/failures/"
     yield "api.failures", "/api/executions/failures/"
     yield "page.workflows", "/workflows/"
-    yield "page.workflow", f"/workflows/{workflow}/"
+    yield "page.one_workflow", f"/workflows/{workflow}/"
     yield "page.events", "/events/"
     yield "page.deliveries", "/webhooks/deliveries/"
     yield "page.deliveries_failed", "/webhooks/deliveries/?status=failed"

@@ -192,7 +192,7 @@ def test_of_two_consumers_of_a_name_one_is_at_work_and_the_other_takes_over(sett
             wait_until(lambda: len(heard["two"]) == 5, "The holder")
             assert heard["one"] == []
             # Handled, and the place moved: else the other would rightly get them again.
-            wait_until(lambda: positions.lag(EventSubscription.objects.get()).events == 0, "The place")
+            wait_until(lambda: positions.lag(EventSubscription.objects.get(name="shared")).events == 0, "The place")
             # As if its process were gone: somebody else's lease, which runs out and is not renewed.
             EventSubscription.objects.update(holder="somebody who died")
             append(stream, "after")
@@ -341,7 +341,7 @@ def test_the_admin_shows_how_far_behind_a_subscription_is_and_moves_it(admin_cli
         page = admin_client.get(url).content.decode()
         for shown in ("behind", "3 events", "a poisoned event", "running:"):
             assert shown in page
-    row = EventSubscription.objects.get()
+    row = EventSubscription.objects.get(name="behind")
 
     def act(action: str) -> str:
         chosen = {"action": action, "_selected_action": row.pk}

@@ -199,6 +199,18 @@ API: dict[str, dict[str, Access]] = {
     "/api/approvals/{approval}/": {"get": Access()},
     "/api/approvals/{approval}/items/": {"get": Access()},
     "/api/approvals/{approval}/decide/": {"post": Access(EDITOR, {"decision": "approved"})},
+    "/api/notifications/": {"get": Access(foreign=("workspace={workspace}", "workspace={workspace}&unread=true"))},
+    "/api/notifications/count/": {"get": Access()},
+    "/api/notifications/read/": {
+        "post": Access(body={"ids": ["{notification}"]},
+                       foreign=({"ids": ["{notification}"]}, {"through": "{notification}"})),
+    },
+    "/api/account/notifications/": {
+        "get": Access(),
+        "patch": Access(body={"in_page": True}, foreign=(
+            {"mute": ["{workflow}"]}, {"unmute": ["{workflow}"]},
+            {"workspaces": [{"workspace": "{workspace}", "inherit": True}]})),
+    },
     "/api/events/": {
         "get": Access(foreign=(*_EVENTS, "workspace={workspace}", *(f"{each}&format=ndjson" for each in _EVENTS))),
     },
@@ -288,6 +300,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/account/tokens/": (),
     "/workspaces/": (),
     "/workspaces/{workspace}/": (),
+    "/notifications/": ("?workspace={workspace}",),
     "/approvals/": ("?show=all", "?show=open"),
     "/credentials/": (),
     "/events/": ("?execution={execution}", "?workflow={workflow}"),

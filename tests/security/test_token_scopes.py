@@ -20,7 +20,8 @@ RUNS = {
     "/api/executions/{execution}/pause/", "/api/executions/{execution}/rerun/",
     "/api/executions/{execution}/resume/", "/api/executions/bulk/{bulk}/cancel/",
     "/api/workflows/{workflow}/node-groups/",
-    "/api/approvals/{approval}/decide/", "/api/events/replay/", "/api/executions/columns/",
+    "/api/approvals/{approval}/decide/", "/api/notifications/read/", "/api/events/replay/",
+    "/api/executions/columns/",
     "/api/webhooks/endpoints/{endpoint}/recover/", "/api/webhooks/endpoints/{endpoint}/replay/",
     "/api/webhooks/endpoints/{endpoint}/test/", "/api/webhooks/reconciliation/check/",
 }  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 from django.test import Client
+from django.utils import timezone
 
 from executions.binaries import BinaryWriter
-from executions.models import Execution, Wait
+from executions.models import Execution, Notification, NotificationKind, Wait
 from tests.engine import run_here
 from tests.workflows import edge, node
 from webhooks.models import InboundRequest
@@ -102,10 +103,19 @@ def _fill_workflows(world: World) -> None:
         "credential": world.made("/api/credentials/", secret)["id"],
         "replay": replay["id"],
         "invitation": invitation["id"],
+        "notification": str(_notification(world, workflow["id"], execution["id"]).pk),
         "member": str(Membership.objects.get(workspace=world.workspace, role=Role.VIEWER).pk),
         "token": str(ApiToken.objects.get(user__username=f"{world.workspace.slug}-admin").pk),
         "session": str(_session(User.objects.get(username=f"{world.workspace.slug}-admin")).pk),
     }
+
+
+def _notification(world: World, workflow: str, execution: str) -> Notification:
+    return Notification.objects.create(
+        recipient=User.objects.get(username=f"{world.workspace.slug}-admin"), kind=NotificationKind.FAILED,
+        workspace=world.workspace, needs=Role.VIEWER, event_id=uuid4(), happened_at=timezone.now(),
+        workflow_id=workflow, execution_id=execution, subject=world.secret,
+    )  # fmt: skip
 
 
 def _session(user: User) -> BrowserSession:

@@ -7,10 +7,11 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from events.bus import system_events
+from events.bus import RecordedEvent, system_events
 from webhooks.models import Endpoint, EndpointRevision
 
 SOURCE = "webhooks.endpoints"
+_ENDPOINT = "endpoint "
 
 
 @transaction.atomic
@@ -33,5 +34,12 @@ def disable(endpoint_id: UUID, reason: str) -> bool:
         workflow_id=endpoint.workflow_id,
     )  # fmt: skip
     message = f"The endpoint {endpoint.name!r} was disabled. {reason}"
-    system_events.emit("error", source=SOURCE, component=f"endpoint {endpoint.pk}", message=message[:500])
+    system_events.emit("error", source=SOURCE, component=f"{_ENDPOINT}{endpoint.pk}", message=message[:500])
     return True
+
+
+def disabled_endpoint(event: RecordedEvent) -> UUID | None:
+    """Return the endpoint whose disabling `disable` recorded in the event; None for any other event."""
+    if event.type != "system.error" or event.source != SOURCE:
+        return None
+    return UUID(event.data["component"].removeprefix(_ENDPOINT))

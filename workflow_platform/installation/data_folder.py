@@ -6,8 +6,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+COLLECTED = "static_collected"
+"""Says which static files have been collected: most starts find them as they are."""
 OWN = (
-    "logs", "redis", "static", "secret_key", "up.lock", "postgres.password", "supervisord.conf", "supervisord.pid",
+    "logs", "redis", "static", COLLECTED, "secret_key", "up.lock", "postgres.password", "supervisord.conf",
+    "supervisord.pid",
 )  # fmt: skip
 """The contents of the folder, except PostgreSQL's folder, which PostgreSQL protects itself."""
 

@@ -22,6 +22,8 @@ from executions import binaries
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
+from executions.notifications import clearing, emails
+from executions.notifications.consumer import NotificationThread
 from executions.search import Indexer
 from executions.triggers import schedules
 from executions.workers import recovery
@@ -40,6 +42,7 @@ RETRY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 OPERATIONS_SECONDS = 1.0
 WAITS_SECONDS = 2.0
+EMAILS_SECONDS = 5.0
 REPORT_SECONDS = 60.0
 """The interval of system events about a task that keeps failing."""
 REPORTED_AFTER_SECONDS = 2.0
@@ -62,12 +65,15 @@ class Command(BaseCommand):
         Reports().start(stop)
         Housekeeping().start()
         Upkeep().start()
+        notifications = NotificationThread()
+        notifications.start()
         Indexer().start(stop)
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
             Sweep("login counters", login_limit.sweep, FORGET_SECONDS),
             Sweep("expired logins", refresh_tokens.sweep, FORGET_SECONDS),
             Sweep("old invitations", invitations.sweep, FORGET_SECONDS),
+            Sweep("old notifications", clearing.sweep, FORGET_SECONDS),
             Sweep("old audit entries", audit.sweep, FORGET_SECONDS),
             Sweep("unused files", binaries.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
@@ -78,6 +84,7 @@ class Command(BaseCommand):
             Sweep("replays", replays.sweep_due),
             Sweep("deliveries", sweeper.sweep),
             Sweep("waits for deliveries", node_deliveries.sweep, WAITS_SECONDS),
+            Sweep("emails of notifications", emails.sweep, EMAILS_SECONDS),
             Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
             Sweep("operations on executions", bulk_jobs.sweep, OPERATIONS_SECONDS),
             Sweep("removal of workspaces", removal.sweep, WAITS_SECONDS),
@@ -95,6 +102,7 @@ class Command(BaseCommand):
                 )
                 connection.close()
                 stop.wait(RETRY_SECONDS)
+        notifications.stop()
         system_events.stopped(component)
 
 

@@ -48,8 +48,8 @@ class Command(BaseCommand):
             "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret_key(self.data / "secret_key"),
             "DATA_DIR": str(self.data),
         }
-        self._manage("prepare_files")  # checks the settings first
         self._claim_port()
+        self._manage("prepare_files")  # checks the settings first
         for number in STOP_SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
                 signal.signal(number, _interrupt)

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('executions', '0026_attributes_and_search'),
+        ('executions', '0029_notification_emails'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
