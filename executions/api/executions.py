@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -24,7 +24,14 @@ from executions.api.execution_filters import (
 )
 from executions.api.execution_pages import ExecutionPages
 from executions.api.item_lineage import item_lineage
-from executions.api.node_run_details import LARGE, load_details, parameters_of, relations_of, within
+from executions.api.node_run_details import (
+    LARGE,
+    latest_of_nodes,
+    load_details,
+    parameters_of,
+    relations_of,
+    within,
+)
 from executions.api.overview import OverviewActions
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
@@ -163,9 +170,8 @@ class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
         filters = {"node": "node_id", "run_index": "run_index", "from_run": "run_index__gte", "status": "status"}
         runs = runs.filter(**{filters[name]: value for name, value in query.validated_data.items() if name in filters})
         if last := query.validated_data.get("last"):
-            newest = runs.order_by("-id").values("pk")[:last]
-            latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
-            runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
+            newest = runs.order_by("-id").values_list("pk", flat=True)[:last]
+            runs = runs.filter(pk__in=[*newest, *latest_of_nodes(execution)])
         shown = list(runs.defer(*LARGE).order_by("id")[: query.validated_data["limit"]])
         load_details(shown)
         output_digests.ensure_digests(shown)

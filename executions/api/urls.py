@@ -7,6 +7,7 @@ from executions.api.bulk_operations import BulkOperationViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.list_columns import ColumnsView
+from executions.api.node_groups import NodeGroupsView
 from executions.api.notification_preferences import NotificationPreferencesView
 from executions.api.notifications import NotificationViewSet
 from executions.api.saved_views import SavedViewViewSet
@@ -31,6 +32,7 @@ urlpatterns = [
     path("executions/<uuid:execution_id>/binaries/<uuid:reference>/", BinaryView.as_view(), name="execution-binary"),
     path("executions/columns/", ColumnsView.as_view(), name="list-columns"),
     path("workflows/<uuid:workflow_id>/statistics/", WorkflowStatisticsView.as_view(), name="workflow-statistics"),
+    path("workflows/<uuid:workflow_id>/node-groups/", NodeGroupsView.as_view(), name="node-groups"),
     path("search/", SearchView.as_view(), name="search"),
     path("trace/", TraceView.as_view(), name="trace"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),

@@ -11,6 +11,7 @@ from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.execution_attribute import ExecutionAttribute
 from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
+from executions.models.node_grouping import NodeGrouping
 from executions.models.node_run import NodeRun
 from executions.models.notification import (
     EmailChoice,
@@ -51,6 +52,7 @@ __all__ = [
     "Mode",
     "MutedWorkflow",
     "NoSuchWorkflow",
+    "NodeGrouping",
     "NodeRun",
     "Notification",
     "NotificationEmail",

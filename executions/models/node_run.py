@@ -64,7 +64,7 @@ class NodeRun(models.Model):
         " if there are no expressions, or none was evaluated.",
     )
     attempts = OrderedJSONField(
-        null=True, help_text="The attempts before the last one: [{attempt, ended_at, duration_ms, error}]."
+        null=True, help_text="The attempts before the last one: [{attempt, ended_at, duration_ms, retry_at, error}]."
     )
     lineage = OrderedJSONField(
         null=True,

@@ -44,8 +44,8 @@ FROM executions_noderun n WHERE n.id = ANY(%s) ORDER BY n.started_at, n.id
 _CELLS = f"""
 WITH runs AS (
   SELECT node_id, run_index, status = 'failed' AS failed, attempt > 1 AS retried,
-    GREATEST(0, extract(epoch FROM started_at - %(since)s)::float8 * 1000) AS began,
-    LEAST(%(span)s, extract(epoch FROM COALESCE(ended_at, %(now)s) - %(since)s)::float8 * 1000) AS ended,
+    GREATEST(0, date_part('epoch', started_at - %(since)s) * 1000) AS began,
+    LEAST(%(span)s, date_part('epoch', COALESCE(ended_at, %(now)s) - %(since)s) * 1000) AS ended,
     started_at >= %(since)s AS begins
   FROM executions_noderun WHERE {_IN_WINDOW}
 ), ends AS (

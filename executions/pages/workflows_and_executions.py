@@ -23,9 +23,10 @@ from events.replay import reading as replay_reading
 from events.replay.models import Replay, ReplayStatus, ReplayTarget
 from executions.admission.explanation import explain
 from executions.domain.graph import Graph
+from executions.domain.node_groups import node_groups
 from executions.domain.statuses import ExecutionStatus
 from executions.listing.columns import USUAL, columns_of
-from executions.models import Execution, Workflow, WorkflowVersion
+from executions.models import Execution, NodeGrouping, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.overview.expected import expected
 from executions.pages import relations
@@ -210,10 +211,22 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
             "expected": asdict(expected(row)),
             "server_time": timezone.now().isoformat(),
             "queued_at": row.queued_at.isoformat(),
+            "groups": _groups(request, row),
             "icons": static("icons.svg"),
         },
     }
     return render(request, "executions/monitor.html", context)
+
+
+def _groups(request: HttpRequest, row: Execution) -> dict[str, Any]:
+    """Return the groups that the graph can be collapsed by, and those of the user."""
+    found = NodeGrouping.objects.filter(user=_user(request), workflow=row.workflow_id).first()
+    return {
+        "workflow": str(row.workflow_id),
+        "offered": [asdict(group) for group in node_groups(Graph.parse(row.version.nodes, row.version.edges, 10**6))],
+        "own": found.own if found else [],
+        "collapsed": found.collapsed if found else [],
+    }
 
 
 def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ import { copyAndTell, toast } from "./toast.js";
 
 const PAGE = 100;
 const [LARGE_PAGE, MAX_DOWNLOAD] = [1000, 100_000]; // items
+const MAX_LINES = 500; // items that the tree shows at first, however many are loaded
 const MAX_JSON = 200_000; // characters that are shown
 /** @type {[Form, string][]} */
 const FORMS = [["tree", "Tree"], ["table", "Table"], ["json", "JSON"]];
@@ -31,6 +32,7 @@ export class DataView {
   #body = element("div", { class: "data-body" });
   #note = element("small", { class: "rest", role: "status" });
   #actions = element("span", { class: "line-actions" });
+  #lines = MAX_LINES; // items that the tree shows
 
   /** @param {unknown} value @param {DataOptions} options */
   constructor(value, options) {
@@ -76,7 +78,10 @@ export class DataView {
     if (text && !isTable) this.#drawFound(text);
     else if (isTable) this.#body.replaceChildren(tableView(this.value, text));
     else if (form === "json") this.#body.replaceChildren(jsonText(this.value));
-    else this.#body.replaceChildren(Array.isArray(this.value) ? itemsView(this.value) : jsonView(this.value));
+    else {
+      const { value } = this;
+      this.#body.replaceChildren(Array.isArray(value) ? itemsView(value.slice(0, this.#lines)) : jsonView(value));
+    }
     if (!text || isTable) this.#drawRest();
   }
 
@@ -105,9 +110,13 @@ export class DataView {
   #drawRest() {
     const { total = 0 } = this.options;
     this.#note.replaceChildren();
-    if (!Array.isArray(this.value) || total <= this.value.length) return;
-    this.#note.append(`First ${number(this.value.length)} of ${counted(total, "item")}`);
-    if (!this.options.load) return;
+    if (!Array.isArray(this.value)) return;
+    const { length } = this.value;
+    const shown = form === "tree" ? Math.min(length, this.#lines) : length;
+    const all = Math.max(total, length);
+    if (all <= shown) return;
+    this.#note.append(`First ${number(shown)} of ${counted(all, "item")}`);
+    if (shown === length && !this.options.load) return;
     const more = element("button", { type: "button", class: "small quiet" }, `Show ${PAGE} more`);
     more.addEventListener("click", () => this.#more(more));
     this.#note.append(" ", more);
@@ -116,8 +125,10 @@ export class DataView {
   /** @param {HTMLButtonElement} more */
   async #more(more) {
     more.disabled = true;
+    const length = Array.isArray(this.value) ? this.value.length : 0;
     try {
-      await this.#load(PAGE);
+      if (form !== "tree" || this.#lines >= length) await this.#load(PAGE);
+      this.#lines = Math.max(MAX_LINES, Math.min(this.#lines, length) + PAGE);
       this.#draw();
     } catch (error) {
       more.disabled = false;
@@ -151,7 +162,7 @@ export class DataView {
       toast(`Couldn't download the ${label}: ${messageOf(error)}`, "failed");
     }
     save.disabled = false;
-    this.#drawRest();
+    this.#draw();
   }
 
   #fillActions() {

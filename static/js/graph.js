@@ -126,11 +126,14 @@ class NodeDrawing {
     const badge = svg("g", { class: "badge", transform: `translate(${box.width - 4},3)` });
     badge.append(svg("circle", { r: 9 }), this.mark);
     this.group = svg("g", {
-      class: `node${node.trigger ? " trigger" : ""}`,
+      class: `node${node.trigger ? " trigger" : ""}${node.type === "group" ? " grouped" : ""}`,
       transform: `translate(${box.x},${box.y})`,
       tabindex: 0,
       role: "button",
     });
+    if (node.type === "group") {
+      this.group.append(svg("rect", { class: "box below", x: 5, y: 5, width: box.width, height: box.height, rx: 12 }));
+    }
     this.group.append(
       this.title,
       svg("rect", { class: "box", width: box.width, height: box.height, rx: 12 }),
@@ -207,9 +210,10 @@ class Sight {
 /**
  * @param {SVGSVGElement} root has the URL of the icons in `data-icons`
  * @param {Graph} graph
- * @param {(id: string) => void} [onChoose]
+ * @param {(id: string, extend: boolean) => void} [onChoose] extend: with Shift
+ * @param {(id: string) => void} [onOpen] called for a double click
  */
-export function renderGraph(root, graph, onChoose = () => {}) {
+export function renderGraph(root, graph, onChoose = () => {}, onOpen = () => {}) {
   const { layout } = graph;
   const family = getComputedStyle(root).fontFamily;
   const fonts = { name: `600 13px ${family}`, details: `11px ${family}`, runs: `600 11px ${family}` };
@@ -220,11 +224,12 @@ export function renderGraph(root, graph, onChoose = () => {}) {
   for (const edge of edges.values()) edge.placeLabel();
   for (const node of graph.nodes) {
     const drawing = new NodeDrawing(node, layout.nodes[node.id], root.dataset.icons ?? "", fonts);
-    drawing.group.addEventListener("click", () => onChoose(node.id));
+    drawing.group.addEventListener("click", (event) => onChoose(node.id, event.shiftKey));
+    drawing.group.addEventListener("dblclick", () => onOpen(node.id));
     drawing.group.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
-      onChoose(node.id);
+      onChoose(node.id, event.shiftKey);
     });
     drawing.group.addEventListener("focus", () => {
       if (drawing.group.matches(":focus-visible")) view.reveal(layout.nodes[node.id]); // Tab may lead out of sight
@@ -269,6 +274,10 @@ export function renderGraph(root, graph, onChoose = () => {}) {
       nodes.get(id)?.group.classList.add("chosen");
       chosen = id;
       if (nodes.has(id)) view.reveal(layout.nodes[id]);
+    },
+    /** Show which nodes are selected. @param {Set<string>} ids */
+    select(ids) {
+      for (const [id, { group }] of nodes) group.classList.toggle("selected", ids.has(id));
     },
     /** Show which nodes match; null: none is searched for. @param {Set<string> | null} ids */
     match(ids) {

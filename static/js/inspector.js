@@ -3,10 +3,7 @@ import { attemptsView, LogLines, nextAttemptAt } from "./attempts_view.js";
 import { DataView } from "./data_view.js";
 import { digestView, exchangesView } from "./exchange_view.js";
 import { failureView } from "./failure_view.js";
-import { ChildrenView } from "./children.js";
-import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
-import { lineageView } from "./lineage.js";
 import { momentElement } from "./moments.js";
 import { deliveriesView, sourcesView } from "./node_run_links.js";
 import { counted, data, duration, element, fetchJson, icon, number, RequestError, size } from "./page.js";
@@ -31,8 +28,9 @@ export class Inspector {
   #tab = "";
   /** whether the tab was chosen by the user, and stays when another run is shown */
   #isChosen = false;
-  /** @type {ChildrenView} */
-  #children;
+  #childrenPlace = element("div");
+  /** @type {import("./children.js").ChildrenView | null} loaded for the first node that starts executions */
+  #children = null;
 
   /**
    * @param {HTMLElement} root
@@ -48,7 +46,6 @@ export class Inspector {
     this.onChoose = onChoose;
     this.onStep = onStep;
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
-    this.#children = new ChildrenView(execution);
   }
 
   /**
@@ -63,7 +60,7 @@ export class Inspector {
     const run = state.runs.get(`${nodeId}#${runIndex}`);
     if (run?.type === STARTS_EXECUTIONS) {
       const version = [run.status, run.attempt, run.progress?.completed, state.endedAt].join("#");
-      this.#children.show(nodeId, runIndex, version);
+      this.#showChildren(nodeId, runIndex, version);
     }
     const latest = state.nodes.get(nodeId)?.runIndex;
     const key = [nodeId, runIndex, run?.status, run?.attempt, latest, state.endedAt].join("#");
@@ -90,6 +87,19 @@ export class Inspector {
     if (this.#fetching !== nodeId) return; // another node was chosen meanwhile
     const next = this.#takeNext();
     if (next) await this.show(...next);
+  }
+
+  /** @param {string} node @param {number} runIndex @param {string} version */
+  async #showChildren(node, runIndex, version) {
+    const { ChildrenView } = await import("./children.js");
+    if (!this.#children) this.#childrenPlace.append((this.#children = new ChildrenView(this.execution)).root);
+    this.#children.show(node, runIndex, version);
+  }
+
+  /** Another view has the place. */
+  leave() {
+    this.#shown = "";
+    this.#next = null;
   }
 
   #takeNext() {
@@ -141,7 +151,7 @@ export class Inspector {
 
   /** @param {Run} run */
   #started(run) {
-    return run.type === STARTS_EXECUTIONS && !run.reusedFrom ? [this.#children.root] : [];
+    return run.type === STARTS_EXECUTIONS && !run.reusedFrom ? [this.#childrenPlace] : [];
   }
 
   /** Say what a run waits for, and until when. @param {Run} run @param {NodeRunAnswer | null} answer */
@@ -206,11 +216,14 @@ export class Inspector {
   #tabs(run, answer, path, logs) {
     // A replay shows the output of a run when the run has ended.
     const [outputs, totals] = run.endedAt ? [answer.outputs, answer.totals.outputs] : [{}, {}];
-    const lineage = lineageView(`${path}output/`, run.runIndex, totals, this.nodes, this.onChoose);
+    const lineage = element("div");
+    import("./lineage.js").then(({ lineageView }) => { // not needed to show the page
+      lineage.append(...lineageView(`${path}output/`, run.runIndex, totals, this.nodes, this.onChoose));
+    });
     const made = deliveriesView(this.execution, run, answer.deliveries);
     const digest = run.endedAt ? digestView("Output digest", answer.digest) : [];
     const sources = sourcesView(answer.sources, this.nodes, this.onChoose);
-    const output = this.#side(run, path, "outputs", outputs, totals, [...made, ...lineage, ...digest]);
+    const output = this.#side(run, path, "outputs", outputs, totals, [...made, lineage, ...digest]);
     const input = this.#side(run, path, "inputs", answer.inputs, answer.totals.inputs, sources);
     const tabs = [
       { id: "input", label: "Input", panel: input },
@@ -253,7 +266,9 @@ export class Inspector {
         return page[kind][name] ?? [];
       };
       const label = filled.length > 1 ? `${title.toLowerCase()} ${name}` : title.toLowerCase();
-      part.append(...filesView(this.execution, items), new DataView(items, { label, total, load }).root);
+      const files = element("div");
+      import("./files.js").then(({ filesView }) => files.append(...filesView(this.execution, items)));
+      part.append(files, new DataView(items, { label, total, load }).root);
       return part;
     });
     const head = element("h3", {}, title, element("small", {}, counted(all, "item")));

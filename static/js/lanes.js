@@ -3,7 +3,7 @@
  * was where the runs are too many to tell apart. Pure. Times are in ms from the start of the execution.
  */
 
-/** @import { Run } from "./types.js" */
+/** @import { Run, State } from "./types.js" */
 /** @typedef {"queue" | "wait" | "retry" | "ran" | "running" | "failed" | "cancelled"} Kind */
 /** @typedef {{kind: Kind, from: number, to: number}} Part */
 /** @typedef {{from: number, to: number, width: number}} View a window of time, and its width in pixels */
@@ -75,6 +75,36 @@ export class LaneTimes {
       if (away < distance) [best, distance] = [this.runs[index], away];
     }
     return best;
+  }
+}
+
+/** The runs of the nodes of a group, in one list that grows. */
+export class Members {
+  /** @type {Run[]} */
+  #runs = [];
+  /** @type {Map<string, number>} by node, how many of its runs are in the list */
+  #taken = new Map();
+  /** @type {State | null} */
+  #state = null;
+
+  /** @param {string[]} nodes */
+  constructor(nodes) {
+    this.nodes = nodes;
+  }
+
+  /** @param {State} state */
+  runs(state) {
+    if (state !== this.#state) {
+      this.#state = state;
+      this.#runs = [];
+      this.#taken.clear();
+    }
+    for (const node of this.nodes) {
+      const lane = state.lanes.get(node) ?? [];
+      for (let index = this.#taken.get(node) ?? 0; index < lane.length; index++) this.#runs.push(lane[index]);
+      this.#taken.set(node, lane.length);
+    }
+    return this.#runs;
   }
 }
 

@@ -2,30 +2,14 @@
 import { showAttributes } from "./attributes.js";
 import { ask } from "./confirmation.js";
 import { showConnection } from "./connection.js";
-import { Decisions } from "./decisions.js";
 import { DrawCycle } from "./draw_cycle.js";
 import { EventLog } from "./event_log.js";
 import { EventStream } from "./event_stream.js";
-import { progressText, withdrawalText } from "./event_text.js";
-import { addRun, apply, elapsed, emptyState } from "./fold.js";
-import { renderGraph } from "./graph.js";
-import { followView } from "./graph_view.js";
+import { withdrawalText } from "./event_text.js";
+import { addRun, apply, emptyState } from "./fold.js";
+import { GraphPanel } from "./graph_panel.js";
 import { Inspector } from "./inspector.js";
-import { NodeList } from "./node_list.js";
-import { NodeSearch } from "./node_search.js";
-import {
-  byId,
-  counted,
-  data,
-  duration,
-  fetchJson,
-  findById,
-  inputById,
-  messageOf,
-  number,
-  query,
-  send,
-} from "./page.js";
+import { byId, data, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
 import { progressWords, usualWords } from "./progress_text.js";
 import { estimate } from "./progress.js";
 import "./refresh.js";
@@ -38,30 +22,26 @@ import { toast } from "./toast.js";
 const Player = data.replay ? (await import("./replay.js")).Player : null;
 
 /** @import { Subscription } from "./subscription.js" */
-/** @import { Envelope, Run } from "./types.js" */
+/** @import { Envelope } from "./types.js" */
 
 const REDRAW = 500; // ms, while it runs
-const AT_ONCE = 16; // changes of the graph in one frame, once it has been drawn
 const [LONG, TAIL] = [5000, 500]; // a stream with more events is joined this many events before its head
 let state = emptyState();
 /** @type {Envelope[] | null} events that wait for the snapshot onto which they are folded */
 let held = (data.head > LONG && !data.replay) || data.removed ? [] : null;
 const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
-const graph = renderGraph(byId("graph", SVGSVGElement), data.graph, (node) => choose(node));
-const nodeList = new NodeList(byId("node-list"), data.graph, (node) => choose(node));
-followView(byId("graph-card"), (isList) => nodeList.show(isList));
-new NodeSearch(inputById("node-search"), byId("node-matches"), data.graph, (node) => choose(node), [
-  graph,
-  nodeList,
-]);
-const timeline = new Timeline(byId("gantt"), data.graph, choose, timelineOf);
+const timeline = new Timeline(byId("gantt"), choose, timelineOf);
+const panel = new GraphPanel((node) => choose(node), arrange);
+timeline.arrange(panel.shown.graph, panel.shown.groups);
 const runPicker = new RunPicker(byId("run-picker", HTMLFormElement), data.execution, choose);
 for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 / 1.5 })) {
   byId(id).addEventListener("click", () => timeline.view.zoom(act));
 }
 byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
 const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
+/** @type {import("./group_view.js").GroupView | null} loaded for the first group */
+let groupView = null;
 const log = new EventLog(
   {
     list: byId("log"),
@@ -79,18 +59,18 @@ const log = new EventLog(
     onComplete: foldAll,
   },
 );
-const decisions = new Decisions(byId("decisions"), data.execution);
+/** @type {import("./decisions.js").Decisions | null} loaded for the first decision */
+let decisions = null;
 /** @type {{node: string, runIndex?: number} | null} */
 let chosen = null;
 let pausing = data.pausing; // a pause is pending
 let drawing = 0; // the sequence of the state that is being drawn
-let isDrawn = false; // the whole graph
 
 const ended = () => state.endedAt !== null;
 const now = () => player?.time ?? Date.now() - skew;
 
 /** The state is drawn in several frames. While it is loaded, the events are here before the rows. */
-const cycle = new DrawCycle([drawSummary, drawGraph, drawPanels, drawLog]);
+const cycle = new DrawCycle([drawSummary, () => !held && panel.draw(state, now()), drawPanels, drawLog]);
 const schedule = () => cycle.request();
 
 function drawSummary() {
@@ -100,9 +80,18 @@ function drawSummary() {
     byId("status").dataset.status = byId("status").textContent = state.status;
     drawControls();
   }
-  if (!player) decisions.draw(state); // a replay has nothing to decide
+  if (!player) drawDecisions(); // a replay has nothing to decide
   if (state.sequence && state.status !== "queued") findById("queue")?.replaceChildren();
   drawProgress();
+}
+
+async function drawDecisions() {
+  if (decisions) return decisions.draw(state);
+  const waits = [...state.nodes.values()].some((run) => run.status === "waiting" && run.waitsFor?.kind === "approval");
+  if (!waits) return;
+  const { Decisions } = await import("./decisions.js");
+  decisions ??= new Decisions(byId("decisions"), data.execution);
+  decisions.draw(state);
 }
 
 function drawPanels() {
@@ -124,41 +113,6 @@ function drawControls() {
   const controls = { cancel: true, pause: !resumable, resume: resumable };
   for (const [id, shown] of Object.entries(controls)) findById(id)?.toggleAttribute("hidden", ended() || !shown);
   for (const id of ["rerun", "replay"]) findById(id)?.toggleAttribute("hidden", !ended());
-}
-
-/** Draw what has changed in the graph; of much, a part. Returns whether there is more. */
-function drawGraph() {
-  if (held) return false;
-  let changes = 0;
-  for (const [id, run] of state.nodes) {
-    const status = isRetrying(run) ? "retrying" : run.status;
-    const text = runText(run);
-    if (graph.setNode(id, status, text, run.runIndex + 1, Boolean(run.reusedFrom))) changes += 1;
-    nodeList.setNode(id, status, text, run.runIndex + 1);
-    if (changes >= AT_ONCE && isDrawn) return true;
-  }
-  for (const { edge, items, reused } of state.edges.values()) {
-    const flowing = !ended() && state.nodes.get(edge.target)?.status === "running";
-    if (graph.setEdge(edge, items, flowing, reused)) changes += 1;
-    if (changes >= AT_ONCE && isDrawn) return true;
-  }
-  isDrawn = state.sequence > 0;
-  return false;
-}
-
-/** @param {Run} run */
-const isRetrying = (run) => run.status === "running" && run.retries.length > 0;
-
-/** Return the state of a node run in a few words. @param {Run} run */
-function runText(run) {
-  if (run.reusedFrom) return `reused${run.items === undefined ? "" : ` · ${counted(run.items, "item")}`}`;
-  if (isRetrying(run)) return `retrying · attempt ${run.attempt}`;
-  if (run.status === "failed") return run.error?.message ?? "failed";
-  if (run.status === "running" && run.progress) return progressText(run.progress);
-  if (run.status !== "completed") return run.status;
-  const took = run.fromCache ? "cache" : duration(elapsed(run, now()));
-  if (run.failedItems) return `${took} · ${number(run.failedItems)} of ${number(run.items ?? 0)} failed`;
-  return `${took} · ${counted(run.items ?? 0, "item")}`;
 }
 
 function drawProgress() {
@@ -188,12 +142,18 @@ function drawProgress() {
   byId("error").title = state.error?.message ?? "";
 }
 
-/** @param {string} node @param {number} [runIndex] without it, always the latest one */
+/** @param {string} node or a group of nodes @param {number} [runIndex] without it, always the latest one */
 function choose(node, runIndex) {
   chosen = { node, runIndex };
-  graph.choose(node);
-  nodeList.choose(node);
+  panel.choose(node);
   inspect();
+}
+
+/** Other groups are collapsed. */
+function arrange() {
+  timeline.arrange(panel.shown.graph, panel.shown.groups);
+  if (chosen?.node.startsWith("group ") && !panel.shown.groups.has(chosen.node)) chosen = null;
+  schedule();
 }
 
 /** Choose the run before or after the chosen one. @param {number} by */
@@ -206,13 +166,29 @@ function step(by) {
 function inspect() {
   if (!chosen) return;
   const { node } = chosen;
+  const group = panel.shown.groups.get(node);
+  if (group) {
+    timeline.choose(node, 0);
+    runPicker.show(node, 0, 0);
+    inspector.leave();
+    return void showGroup(node, group);
+  }
+  groupView?.leave();
   const latest = state.nodes.get(node)?.runIndex ?? 0;
   const runIndex = chosen.runIndex ?? latest;
   const missing = state.partial && runIndex < latest && !state.runs.has(`${node}#${runIndex}`);
   if (missing) return void fetchRun(node, runIndex);
-  timeline.choose(node, runIndex);
+  timeline.choose(node, runIndex, panel.drawnAs(node));
   runPicker.show(node, runIndex, latest);
   inspector.show(state, node, runIndex, now());
+}
+
+/** @param {string} id @param {import("./types.js").NodeGroup} group */
+async function showGroup(id, group) {
+  const { GroupView } = await import("./group_view.js");
+  const nodes = new Map(data.graph.nodes.map((node) => [node.id, node]));
+  groupView ??= new GroupView(byId("inspector"), nodes, choose, (each) => panel.expand(each));
+  if (chosen?.node === id) groupView.show(id, group, state, now());
 }
 
 /** Fetch a run that is older than those of the snapshot, and show it. @param {string} node @param {number} runIndex */
@@ -252,7 +228,7 @@ function fold(batch) {
 function foldAll(events) {
   if (!state.partial) return;
   state = emptyState();
-  isDrawn = false;
+  panel.restart();
   fold(events);
 }
 
@@ -267,9 +243,7 @@ async function joinLate(waiting) {
 /** Show only these events: the replay was set back. @param {Envelope[]} events */
 function restart(events) {
   state = emptyState();
-  isDrawn = false;
-  graph.reset();
-  nodeList.reset();
+  panel.reset();
   log.replace(events);
   fold(events);
 }

@@ -10,15 +10,21 @@ export class NodeList {
   #chosen = "";
   #shown = false;
 
-  /** @param {HTMLElement} list @param {Graph} graph @param {(node: string) => void} onChoose */
-  constructor(list, graph, onChoose) {
+  /** @param {HTMLElement} list @param {(node: string, extend: boolean) => void} onChoose extend: with Shift */
+  constructor(list, onChoose) {
     this.list = list;
+    this.onChoose = onChoose;
+  }
+
+  /** Show the nodes of a graph. @param {Graph} graph */
+  arrange(graph) {
+    this.#rows.clear();
     const { nodes: boxes } = graph.layout;
     const nodes = [...graph.nodes].sort((a, b) => boxes[a.id].x - boxes[b.id].x || boxes[a.id].y - boxes[b.id].y);
-    list.replaceChildren(...nodes.map((node) => {
+    this.list.replaceChildren(...nodes.map((node) => {
       const [text, count] = [element("small", {}, node.label), element("small", { class: "run-count" })];
       const row = element("button", { type: "button" }, icon(node.icon, 18), element("b", {}, node.name), text, count);
-      row.addEventListener("click", () => onChoose(node.id));
+      row.addEventListener("click", (event) => this.onChoose(node.id, event.shiftKey));
       this.#rows.set(node.id, { row, text, count, key: "", show: () => {} });
       return element("li", {}, row);
     }));

@@ -5,14 +5,16 @@
 import { marks } from "./axis.js";
 import { elapsed } from "./fold.js";
 import { ExecutionLane } from "./execution_lane.js";
-import { drawAnswer, drawRuns, LanePaths, LaneTimes, MARK, nearestOf } from "./lanes.js";
+import { drawAnswer, drawRuns, LanePaths, LaneTimes, MARK, Members, nearestOf } from "./lanes.js";
 import { data, duration, element, number } from "./page.js";
 import { TimeView } from "./time_view.js";
+import { groupState } from "./run_text.js";
 import { Track } from "./tracks.js";
 
 /** @import { Answer } from "./lanes.js" */
-/** @import { Graph, GraphNode, Run, State } from "./types.js" */
-/** @typedef {{node: GraphNode, row: HTMLElement, track: Track, took: HTMLElement, times: LaneTimes, drawn: string}} Lane */
+/** @import { Graph, GraphNode, NodeGroup, Run, State } from "./types.js" */
+/** @typedef {{node: GraphNode, row: HTMLElement, track: Track, took: HTMLElement, times: LaneTimes, drawn: string,
+ *             members: Members | null}} Lane */
 
 const ROW = 28; // pixels, as in timeline.css
 const HEAD = 30 + ROW; // the axis and the row of the execution
@@ -26,6 +28,7 @@ export class Timeline {
   /** @type {Lane[]} */
   #lanes = [];
   #chosen = "";
+  #chosenLane = "";
   #axis = element("div", { class: "axis", "aria-hidden": "true" });
   #marks = element("i");
   #whole = new ExecutionLane();
@@ -46,11 +49,10 @@ export class Timeline {
 
   /**
    * @param {HTMLElement} root
-   * @param {Graph} graph
-   * @param {(node: string, runIndex?: number) => void} onChoose
+   * @param {(node: string, runIndex?: number) => void} onChoose called with a node or a group
    * @param {(from: number, to: number, buckets: number) => Promise<Answer>} load asks the server for a window
    */
-  constructor(root, graph, onChoose, load) {
+  constructor(root, onChoose, load) {
     this.root = root;
     this.onChoose = onChoose;
     this.load = load;
@@ -59,11 +61,7 @@ export class Timeline {
       () => ({ left: root.getBoundingClientRect().left + this.#left, width: this.#width }),
       () => this.#redraw(),
     );
-    const { nodes: boxes } = graph.layout;
-    const nodes = [...graph.nodes].sort((a, b) => boxes[a.id].x - boxes[b.id].x || boxes[a.id].y - boxes[b.id].y);
     this.#axis.append(this.#marks);
-    this.#lanes = nodes.map((node) => this.#create(node));
-    root.replaceChildren(this.#axis, this.#whole.row, ...this.#lanes.map(({ row }) => row));
     root.addEventListener("scroll", () => {
       this.#top = root.scrollTop;
       this.#redraw();
@@ -72,8 +70,18 @@ export class Timeline {
     new ResizeObserver(() => this.#measure()).observe(root);
   }
 
-  /** @param {GraphNode} node @returns {Lane} */
-  #create(node) {
+  /** Show a lane for each node of a graph, and for each group. @param {Graph} graph
+   *  @param {Map<string, NodeGroup>} groups by the id of their node */
+  arrange(graph, groups) {
+    const { nodes: boxes } = graph.layout;
+    const nodes = [...graph.nodes].sort((a, b) => boxes[a.id].x - boxes[b.id].x || boxes[a.id].y - boxes[b.id].y);
+    this.#lanes = nodes.map((node) => this.#create(node, groups.get(node.id)));
+    this.root.replaceChildren(this.#axis, this.#whole.row, ...this.#lanes.map(({ row }) => row));
+    this.#redraw();
+  }
+
+  /** @param {GraphNode} node @param {NodeGroup} [group] @returns {Lane} */
+  #create(node, group) {
     const track = new Track();
     const took = element("small");
     const row = element(
@@ -83,7 +91,15 @@ export class Timeline {
       track.svg,
       took,
     );
-    const lane = { node, row, track, took, times: new LaneTimes(), drawn: "" };
+    const lane = {
+      node,
+      row,
+      track,
+      took,
+      times: new LaneTimes(),
+      drawn: "",
+      members: group ? new Members(group.nodes) : null,
+    };
     row.addEventListener("click", (event) => this.#press(lane, event));
     return lane;
   }
@@ -156,23 +172,25 @@ export class Timeline {
 
   /** @param {State} state @param {Lane} lane */
   #drawLane(state, lane) {
-    const { node, row, took, times } = lane;
+    const { node, row, took, times, members } = lane;
     const latest = state.nodes.get(node.id);
-    const runs = state.lanes.get(node.id) ?? [];
-    const status = latest?.status ?? "";
+    const runs = members ? members.runs(state) : state.lanes.get(node.id) ?? [];
+    const group = members && groupState(members.nodes, state);
+    const status = group?.status ?? latest?.status ?? "";
     if (row.dataset.status !== status) row.dataset.status = status;
     row.classList.toggle("reused", Boolean(latest?.reusedFrom));
-    const text = laneText(latest, this.#now);
+    const text = group ? `${group.done}/${members?.nodes.length}` : laneText(latest, this.#now);
     if (took.textContent !== text) took.textContent = text;
     const [from, to] = this.view.window;
-    const settled = latest?.endedAt && runs.length === times.starts.length ? "" : this.#now;
+    const isSettled = group ? group.done === members?.nodes.length || state.endedAt : latest?.endedAt;
+    const settled = isSettled && runs.length === times.starts.length ? "" : this.#now;
     const key = [from, to, this.#width, runs.length, status, settled, this.#chosen, this.#answer?.now_ms].join();
     if (key === lane.drawn && runs === times.runs) return;
     lane.drawn = key;
     times.update(runs, this.#zero, this.#now);
     const paths = new LanePaths({ from, to, width: this.#width });
     const answer = state.partial ? this.#answer : null;
-    if (answer) drawAnswer(paths, answer, node.id, this.#elapsed);
+    if (answer) { for (const id of members?.nodes ?? [node.id]) drawAnswer(paths, answer, id, this.#elapsed); }
     drawRuns(paths, times, this.#zero, answer?.now_ms);
     this.#mark(paths, runs, latest);
     lane.track.show(paths.result);
@@ -220,7 +238,8 @@ export class Timeline {
     if (this.#dragged) return;
     const at = this.view.at(event.clientX);
     const inTrack = event.detail > 0 && event.clientX >= this.root.getBoundingClientRect().left + this.#left;
-    this.onChoose(lane.node.id, inTrack ? this.#runAt(lane, at) : undefined);
+    if (lane.members) this.onChoose(lane.node.id);
+    else this.onChoose(lane.node.id, inTrack ? this.#runAt(lane, at) : undefined);
   }
 
   /** @param {Lane} lane @param {number} at @returns {number | undefined} */
@@ -248,15 +267,16 @@ export class Timeline {
     for (const end of ["pointerup", "pointercancel"]) addEventListener(end, stop, { once: true });
   }
 
-  /** @param {string} node @param {number} runIndex */
-  choose(node, runIndex) {
+  /** @param {string} node or group @param {number} runIndex @param {string} [drawnAs] the lane, if it is that of a group */
+  choose(node, runIndex, drawnAs = node) {
     const chosen = `${node}#${runIndex}`;
-    if (this.#chosen === chosen) return;
+    if (this.#chosen === chosen && this.#chosenLane === drawnAs) return;
     this.#chosen = chosen;
-    for (const { node: each, row } of this.#lanes) row.classList.toggle("chosen", each.id === node);
+    this.#chosenLane = drawnAs;
+    for (const { node: each, row } of this.#lanes) row.classList.toggle("chosen", each.id === drawnAs);
     const run = this.#state?.runs.get(chosen);
     if (run && !run.apart) this.view.reveal(Date.parse(run.startedAt) - this.#zero);
-    const place = this.#lanes.findIndex(({ node: each }) => each.id === node);
+    const place = this.#lanes.findIndex(({ node: each }) => each.id === drawnAs);
     if (place < 0) return;
     const [above, below] = [place * ROW, HEAD + (place + 1) * ROW - this.#height];
     const top = Math.max(below, Math.min(above, this.#top));

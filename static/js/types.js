@@ -15,6 +15,7 @@
  * @typedef {{x: number, y: number, width: number, height: number}} Box
  * @typedef {{width: number, height: number, nodes: Record<string, Box>, edges: (Edge & {path: string})[]}} Layout
  * @typedef {{nodes: GraphNode[], layout: Layout}} Graph
+ * @typedef {{id: string, kind: "loop" | "branch" | "own", name: string, nodes: string[]}} NodeGroup
  *
  * @typedef {{parameter: string, source: string, item: number, line: number | null,
  *            column: number | null}} FailedExpression
@@ -138,6 +139,8 @@
  * @property {Expected} expected (monitor)
  * @property {string} server_time (monitor)
  * @property {string} queued_at (monitor)
+ * @property {{workflow: string, offered: NodeGroup[], own: {id: string, name: string, nodes: string[]}[],
+ *             collapsed: string[]}} groups (monitor)
  * @property {string} workflow (workflow)
  * @property {number} version (workflow) the number of the version that the page shows
  * @property {number} latest_version (workflow) the number of the latest version when the page was opened

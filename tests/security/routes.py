@@ -128,6 +128,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/workflows/{workflow}/validate/": {"post": Access(body={})},
     "/api/workflows/{workflow}/static-data/": {
         "get": Access(EDITOR), "put": Access(EDITOR, {"global": {"n": 1}}), "delete": Access(EDITOR)},
+    "/api/workflows/{workflow}/node-groups/": {"get": Access(), "put": Access(body={"own": [], "collapsed": []})},
     "/api/workflows/{workflow}/statistics/": {"get": Access()},
     "/api/workflows/{workflow}/versions/": {"get": Access()},
     "/api/workflows/{workflow}/versions/{number}/": {"get": Access()},

@@ -19,6 +19,7 @@ RUNS = {
     "/api/workflows/{workflow}/execute/", "/api/executions/rerun/", "/api/executions/{execution}/cancel/",
     "/api/executions/{execution}/pause/", "/api/executions/{execution}/rerun/",
     "/api/executions/{execution}/resume/", "/api/executions/bulk/{bulk}/cancel/",
+    "/api/workflows/{workflow}/node-groups/",
     "/api/approvals/{approval}/decide/", "/api/notifications/read/", "/api/events/replay/",
     "/api/executions/columns/",
     "/api/webhooks/endpoints/{endpoint}/recover/", "/api/webhooks/endpoints/{endpoint}/replay/",

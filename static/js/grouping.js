@@ -1,0 +1,138 @@
+/** The groups by which the graph is collapsed: those that the server offers and the user's own, kept on the server. */
+import { ask } from "./confirmation.js";
+import { counted, data, element, formById, icon, messageOf, query, send } from "./page.js";
+import { toast } from "./toast.js";
+
+/** @import { NodeGroup } from "./types.js" */
+
+const MAX_OWN = 50;
+
+export class Grouping {
+  #own = data.groups.own.map((group) => ({ ...group, kind: /** @type {"own"} */ ("own") }));
+  #collapsed = new Set(data.groups.collapsed);
+  /** @type {Set<string>} nodes that are to become a group */
+  selected = new Set();
+
+  /** @param {HTMLElement} menu @param {() => void} onChange called when other groups are collapsed
+   *  @param {() => void} onSelect called when the selection has changed */
+  constructor(menu, onChange, onSelect) {
+    this.onChange = onChange;
+    this.onSelect = onSelect;
+    this.list = query(menu, ".group-list");
+    this.form = formById("new-group");
+    this.name = query(this.form, "input", HTMLInputElement);
+    for (const [id, act] of Object.entries({ "collapse-all": () => this.#all(), "expand-all": () => this.#none() })) {
+      query(menu, `#${id}`).addEventListener("click", act);
+    }
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#add();
+    });
+    menu.addEventListener("toggle", () => this.#draw());
+    this.#draw();
+  }
+
+  /** @returns {NodeGroup[]} */
+  get all() {
+    return [...this.#own, ...data.groups.offered];
+  }
+
+  /** The groups that are collapsed. */
+  get collapsed() {
+    return this.all.filter((group) => this.#collapsed.has(group.id));
+  }
+
+  /** @param {string} id @param {boolean} collapsed */
+  set(id, collapsed) {
+    if (collapsed) this.#collapsed.add(id);
+    else this.#collapsed.delete(id);
+    this.#changed();
+  }
+
+  /** Select a node for a group, or no longer. @param {string} node */
+  toggle(node) {
+    if (!this.selected.delete(node)) this.selected.add(node);
+    this.onSelect();
+    this.#draw();
+  }
+
+  #all() {
+    for (const { id } of this.all) this.#collapsed.add(id);
+    this.#changed();
+  }
+
+  #none() {
+    this.#collapsed.clear();
+    this.#changed();
+  }
+
+  #add() {
+    const name = this.name.value.trim() || `Group ${this.#own.length + 1}`;
+    if (this.selected.size < 2) return toast("Select at least two nodes: hold Shift and click them.", "failed");
+    if (this.#own.length >= MAX_OWN) return toast(`You have ${MAX_OWN} groups, the most. Delete one first.`, "failed");
+    const id = `own:${Date.now().toString(36)}`;
+    this.#own.push({ id, kind: "own", name, nodes: [...this.selected] });
+    this.#collapsed.add(id);
+    this.selected.clear();
+    this.name.value = "";
+    this.onSelect();
+    this.#changed();
+  }
+
+  /** @param {NodeGroup} group */
+  async #remove(group) {
+    const sure = await ask({
+      title: `Delete the group ${group.name}?`,
+      text: "Its nodes stay. Only you have this group.",
+      verb: "Delete group",
+      danger: true,
+    });
+    if (!sure) return;
+    this.#own = this.#own.filter((each) => each.id !== group.id);
+    this.#collapsed.delete(group.id);
+    this.#changed();
+  }
+
+  async #changed() {
+    this.#draw();
+    this.onChange();
+    const known = new Set(this.all.map(({ id }) => id));
+    const own = this.#own.map(({ id, name, nodes }) => ({ id, name, nodes }));
+    const body = { own, collapsed: [...this.#collapsed].filter((id) => known.has(id)) };
+    try {
+      await send("PUT", `/api/workflows/${data.groups.workflow}/node-groups/`, body);
+    } catch (error) {
+      toast(`The groups could not be saved: ${messageOf(error)}`, "failed");
+    }
+  }
+
+  #draw() {
+    this.list.replaceChildren(...this.all.map((group) => this.#row(group)));
+    if (!this.list.childElementCount) this.list.append(element("p", { class: "muted" }, "No loops or branches."));
+    const button = query(this.form, "button", HTMLButtonElement);
+    button.disabled = this.selected.size < 2;
+    button.textContent = this.selected.size ? `Group ${counted(this.selected.size, "node")}` : "Group nodes";
+  }
+
+  /** @param {NodeGroup} group */
+  #row(group) {
+    const box = element("input", { type: "checkbox" });
+    box.checked = this.#collapsed.has(group.id);
+    box.addEventListener("change", () => this.set(group.id, box.checked));
+    const label = element(
+      "label",
+      {},
+      box,
+      element("span", {}, group.name),
+      element("small", {}, counted(group.nodes.length, "node")),
+    );
+    const row = element("div", { class: "group-row" }, label);
+    if (group.kind !== "own") return row;
+    const title = `Delete the group ${group.name}`;
+    const remove = element("button", { type: "button", class: "icon-button small", "aria-label": title, title });
+    remove.append(icon("trash", 14));
+    remove.addEventListener("click", () => this.#remove(group));
+    row.append(remove);
+    return row;
+  }
+}
