@@ -22,6 +22,8 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 from workflow_platform.core.page_modules import FOLDER
 
 _COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.DOTALL | re.MULTILINE)
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+_OWN_FOLDERS = (FOLDER, "css/")
 
 
 class CollectedStaticFiles(StaticFilesConfig):
@@ -49,32 +51,33 @@ class ServedStaticFiles(WhiteNoiseMiddleware):
 
 
 class StoredStaticFiles(CompressedManifestStaticFilesStorage):
-    """Stores hashed and compressed copies. Those of the pages' modules have no comments, a quarter of what is sent."""
+    """Stores hashed and compressed copies. Those of the pages' modules and style sheets are shortened, by a quarter."""
 
     def post_process(self, paths: dict[str, Any], *args: Any, **options: Any) -> Iterator[tuple[str, str, bool]]:
         """Store the copies of the files at `paths`."""
-        commented = {
-            name: (WithoutComments(storage), path) if name.startswith(FOLDER) else (storage, path)
+        written = {
+            name: (Shortened(storage), path) if name.startswith(_OWN_FOLDERS) else (storage, path)
             for name, (storage, path) in paths.items()
         }
-        yield from super().post_process(commented, *args, **options)  # type: ignore[no-untyped-call]
+        yield from super().post_process(written, *args, **options)  # type: ignore[no-untyped-call]
 
 
-class WithoutComments(Storage):
-    """The scripts of another storage, read without their comments."""
+class Shortened(Storage):
+    """The scripts and style sheets of another storage, read without comments and indentation."""
 
-    def __init__(self, commented: Storage) -> None:
-        self._commented = commented
+    def __init__(self, written: Storage) -> None:
+        self._written = written
 
     def open(self, name: str, mode: str = "rb") -> ContentFile[bytes]:
-        """Return a script without comments."""
-        with self._commented.open(name, mode) as script:
-            return ContentFile(without_comments(script.read().decode()).encode(), name)
+        """Return a shortened file."""
+        with self._written.open(name, mode) as file:
+            return ContentFile(shortened(file.read().decode()).encode(), name)
 
 
-def without_comments(script: str) -> str:
-    """Return a script without the comments that have lines of their own. The other lines keep their numbers.
+def shortened(text: str) -> str:
+    """Return a script or style sheet without indentation and without the comments that have lines of their own. The
+    other lines keep their numbers.
 
-    No line of a template literal may begin like a comment.
+    No line of the text in a template literal may begin like a comment or with a space.
     """
-    return _COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), script)
+    return _INDENT.sub("", _COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), text))

@@ -1,5 +1,4 @@
 /** The groups by which the graph is collapsed: those that the server offers and the user's own, kept on the server. */
-import { ask } from "./confirmation.js";
 import { counted, data, element, formById, icon, messageOf, query, send } from "./page.js";
 import { toast } from "./toast.js";
 
@@ -81,6 +80,7 @@ export class Grouping {
 
   /** @param {NodeGroup} group */
   async #remove(group) {
+    const { ask } = await import("./confirmation.js");
     const sure = await ask({
       title: `Delete the group ${group.name}?`,
       text: "Its nodes stay. Only you have this group.",

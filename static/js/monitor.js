@@ -1,6 +1,5 @@
 /** The monitor of an execution: everything on it is drawn from the state that its events are folded into. */
 import { showAttributes } from "./attributes.js";
-import { ask } from "./confirmation.js";
 import { showConnection } from "./connection.js";
 import { DrawCycle } from "./draw_cycle.js";
 import { EventLog } from "./event_log.js";
@@ -283,10 +282,15 @@ const CANCELLING = {
   verb: "Cancel execution",
   danger: true,
 };
+async function sure() {
+  const { ask } = await import("./confirmation.js");
+  return ask(CANCELLING);
+}
+
 for (const action of ["cancel", "pause", "resume"]) {
   findById(action)?.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (action === "cancel" && !(await ask(CANCELLING))) return;
+    if (action === "cancel" && !(await sure())) return;
     try {
       const execution = await send("POST", `/api/executions/${data.execution}/${action}/`, {});
       pausing = execution.pause_requested;

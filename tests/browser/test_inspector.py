@@ -46,7 +46,7 @@ def test_a_failure_explains_itself_and_all_data_is_within_reach(
     expect(error).to_contain_text("Status 503")
     expect(error).to_contain_text("quota exceeded")
     expect(error).to_contain_text(f"POST {server.url}orders")
-    expect(error).to_contain_text("No other of the last 1 execution")
+    expect(error).to_contain_text("No other execution of this workflow failed like this")
     expect(inspector).not_to_contain_text("abc123def456")
     tabs = inspector.get_by_role("tablist", name="Node run")
     expect(tabs.get_by_role("tab", selected=True)).to_have_text("Error")

@@ -1,4 +1,4 @@
-"""The modules of the pages: their imports, their copies without comments, and how much is downloaded for a page."""
+"""The modules of the pages: their imports, their shortened copies, and how much is downloaded for a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from django.contrib.staticfiles import finders
 
 from workflow_platform.core.page_modules import PageModules, imported_by
-from workflow_platform.static_files import without_comments
+from workflow_platform.static_files import shortened
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
@@ -55,20 +55,44 @@ def test_every_import_names_a_module() -> None:
     assert {name: found for name, found in missing.items() if found} == {}
 
 
-def test_comments_are_removed_and_lines_keep_their_numbers() -> None:
+def test_comments_and_indentation_are_removed_and_lines_keep_their_numbers() -> None:
     script = (
-        '/**\n * Text.\n */\nlet a = 1; // kept\n  // gone\n/** @type {any} */ (b).c();\n/* d */\nlet e = "/* f */";\n'
+        '/**\n * Text.\n */\nlet a = 1; // kept\n  // gone\n/** @type {any} */ (b).c();\n/* d */\n  let e = "/* f */";'
     )
-    short = without_comments(script)
-    assert short == '\n\n\nlet a = 1; // kept\n\n/** @type {any} */ (b).c();\n\nlet e = "/* f */";\n'
+    short = shortened(script)
+    assert short == '\n\n\nlet a = 1; // kept\n\n/** @type {any} */ (b).c();\n\nlet e = "/* f */";'
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_no_line_of_a_template_literal_begins_like_a_comment(path: Path) -> None:
     source = path.read_text()
     for comment in re.finditer(r"^[ \t]*(?:/\*|//)", without_literals(source), re.MULTILINE):
-        before = without_comments(without_literals(source)[: comment.start()])
+        before = shortened(without_literals(source)[: comment.start()])
         assert before.count("`") % 2 == 0, source[comment.start() :][:80]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_no_text_of_a_template_literal_has_several_lines(path: Path) -> None:
+    open_literals: list[int] = []
+    """The depth of braces in the expression of each literal around the current place; -1 within its text."""
+    for place in re.finditer(r"[`\n{}]|\$\{", without_literals(shortened(path.read_text()))):
+        within_text = bool(open_literals) and open_literals[-1] < 0
+        match place.group(), within_text:
+            case "`", True:
+                open_literals.pop()
+            case "`", False:
+                open_literals.append(-1)
+            case "${", True:
+                open_literals[-1] = 0
+            case "\n", True:
+                pytest.fail(f"{path.name} has a line break in the text of a template literal")
+            case (("{" | "${"), False) if open_literals:
+                open_literals[-1] += 1
+            case "}", False if open_literals:
+                open_literals[-1] -= 1
+            case _:
+                pass
+    assert not open_literals
 
 
 def without_literals(script: str) -> str:
@@ -107,7 +131,7 @@ def parts_of(path: Path) -> Iterator[Path]:
 def found(name: str) -> str:
     """Return a static file as it is stored."""
     text = Path(str(finders.find(name))).read_text()
-    return without_comments(text) if name in MODULES.imports else text
+    return shortened(text) if name in MODULES.imports or name.startswith("css/") else text
 
 
 def compressed(text: str) -> int:
