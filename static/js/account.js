@@ -22,6 +22,7 @@ onSubmit("preferences", async (form) => {
   const theme = field(form, "theme").value;
   const body = { theme, time_zone: field(form, "time_zone").value, language: field(form, "language").value };
   await send("PATCH", PATH, body);
+  document.dispatchEvent(new Event("theme-saved")); // theme.js keeps no other choice
   toastLater("Preferences saved.");
   location.reload();
 });

@@ -7,12 +7,14 @@
   const shown = () => root.dataset.theme || (system.matches ? "dark" : "light");
 
   const UNSAVED = "theme-unsaved";
+  const OVERLAP = 10_000; // ms for which a page may still come that the server has made before it saved the choice
 
-  /** @param {string} key */
+  /** Return a stored choice. One that has been saved counts for a while. @param {string} key */
   function stored(key) {
     try {
-      const theme = localStorage.getItem(key);
-      return theme === "light" || theme === "dark" ? theme : "";
+      const [theme, savedAt] = (localStorage.getItem(key) ?? "").split(" ");
+      const counts = !savedAt || Date.now() - Number(savedAt) < OVERLAP;
+      return counts && (theme === "light" || theme === "dark") ? theme : "";
     } catch {
       return ""; // storage may be off: the choice lasts for this page
     }
@@ -35,7 +37,7 @@
     const headers = { "Content-Type": "application/json", "X-CSRFToken": token.value };
     store(UNSAVED, theme);
     fetch("/api/account/", { method: "PATCH", headers, body: JSON.stringify({ theme }), keepalive: true })
-      .then(() => store(UNSAVED), () => {});
+      .then(() => store(UNSAVED, `${theme} ${Date.now()}`), () => {});
   }
 
   const unsaved = account ? stored(UNSAVED) : "";
@@ -43,12 +45,13 @@
   if (chosen) root.dataset.theme = chosen;
   store("theme", chosen); // the login page has no account to ask
 
+  document.addEventListener("theme-saved", () => store(UNSAVED));
   document.addEventListener("DOMContentLoaded", () => {
     document.getElementById("theme")?.addEventListener("click", () => {
       root.dataset.theme = shown() === "dark" ? "light" : "dark";
       store("theme", root.dataset.theme);
       save(root.dataset.theme);
     });
-    if (unsaved) save(unsaved);
+    if (unsaved && unsaved !== account) save(unsaved);
   });
 })();

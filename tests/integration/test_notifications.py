@@ -196,7 +196,7 @@ def test_a_disabled_endpoint_notifies_the_admins(place: Place) -> None:
 
 @COMMITS
 def test_admins_are_notified_where_the_owner_has_left_and_whoever_follows_all_workflows(place: Place) -> None:
-    memberships.end(Membership.objects.get(user=place.people["eve"], workspace=place.workspace))
+    memberships.end(Membership.objects.get(user=place.people["eve"], workspace=place.workspace), place.people["ada"])
     NotificationPreference.objects.create(user=place.people["vic"], workflows="all")
     place.run(True)
     assert derived() == [("ada", "workflow_failed"), ("vic", "workflow_failed")]
@@ -231,9 +231,9 @@ def test_losing_a_role_or_the_membership_hides_notifications_at_once(place: Plac
     eve = place.people["eve"]
     membership = Membership.objects.get(user=eve, workspace=place.workspace)
     assert len(get(eve)["results"]) == 2
-    memberships.change_role(membership, Role.VIEWER)
+    memberships.change_role(membership, Role.VIEWER, place.people["ada"])
     assert [row["kind"] for row in get(eve)["results"]] == ["workflow_failed"]
-    memberships.end(membership)
+    memberships.end(membership, place.people["ada"])
     assert get(eve)["results"] == []
     assert get(eve, "/api/notifications/count/") == {"unread": 0}
     assert get(place.people["ada"])["results"][0]["kind"] == "approval_waiting"
