@@ -79,9 +79,9 @@ class Installation:
 
     def processes(self, kind: str) -> list[psutil.Process]:
         """Return the processes of a kind (web, worker, scheduler, postgres, redis), of servers only the first."""
-        found = [process for process in self._tree() if _is(process, kind)]
-        inner = {process.pid for process in found}
-        return [process for process in found if process.ppid() not in inner]
+        found = [(process, parent) for process in self._tree() if _is(process, kind) and (parent := _parent(process))]
+        inner = {process.pid for process, _ in found}
+        return [process for process, parent in found if parent not in inner]
 
     def cpu_seconds(self) -> dict[str, float]:
         """Return the CPU seconds that each kind of process has used so far, with what its ended children used."""
@@ -104,6 +104,14 @@ class Installation:
 
     def _tree(self) -> list[psutil.Process]:
         return [self.root, *self.root.children(recursive=True)]
+
+
+def _parent(process: psutil.Process) -> int | None:
+    """Return the parent's id; None if the process has just ended."""
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _is(process: psutil.Process, kind: str) -> bool:

@@ -316,10 +316,14 @@ addEventListener("popstate", () => {
 async function loadWorkflows() {
   for (const [id, name] of await workflowNames) workflows.set(id, name);
   const select = /** @type {HTMLSelectElement} */ (form.elements.namedItem("workflow"));
-  const sorted = [...workflows].sort((a, b) => a[1].localeCompare(b[1]));
-  select.append(...sorted.map(([id, name]) => new Option(name, id)));
+  const chosen = [...select.options].find((option) => workflows.has(option.value)); // put there for the address
+  for (const [id, name] of [...workflows].sort((a, b) => a[1].localeCompare(b[1]))) {
+    const option = chosen?.value === id ? chosen : new Option(name, id);
+    option.text = name;
+    select.append(option);
+  }
 }
 
+readAddress(); // before anything is chosen on the page
 await loadWorkflows().catch(() => undefined);
-readAddress();
 restart();

@@ -39,7 +39,7 @@ def test_a_person_invites_a_viewer_and_uses_a_token_until_it_is_revoked(platform
         link = invite(page, "guest@example.com")
         sign_up(browser, platform, link)
         page.reload()
-        guest = page.locator(".things > li", has_text="guest-")
+        guest = page.locator(".things > li[data-id]", has_text="guest-")
         expect(guest.get_by_label("Role of guest-")).to_have_value("viewer")
         expect(page.get_by_text("Nobody is invited at the moment.")).to_be_visible()
         page.get_by_role("button", name="Leave", exact=True).click()
@@ -59,7 +59,7 @@ def test_a_person_invites_a_viewer_and_uses_a_token_until_it_is_revoked(platform
                 pass
             assert socket.close_code == 4401
         assert api(platform, token, "GET", "/api/auth/me/").status_code == 401
-        expect(page.locator(".things > li", has_text="Deploy script")).to_contain_text("revoked")
+        expect(page.locator(".things > li[data-id]", has_text="Deploy script")).to_contain_text("revoked")
 
 
 def test_account_pages_change_the_account_and_end_sessions(platform: Platform, browser: Browser) -> None:
@@ -160,7 +160,7 @@ def invite(page: Page, email: str) -> str:
     link = page.locator("#secret-value").inner_text()
     assert page.evaluate("navigator.clipboard.readText()") == link
     page.get_by_role("button", name="Done").click()
-    expect(page.locator(".things > li", has_text=email)).to_contain_text("viewer")
+    expect(page.locator(".things > li[data-id]", has_text=email)).to_contain_text("viewer")
     return link
 
 
@@ -191,7 +191,7 @@ def create_token(page: Page, name: str, scope: str) -> str:
     expect(page.locator("#secret-value")).to_contain_text("wfp_")
     token = page.locator("#secret-value").inner_text()
     page.get_by_role("button", name="I've saved it").click()
-    expect(page.locator(".things > li", has_text=name)).to_contain_text("never used")
+    expect(page.locator(".things > li[data-id]", has_text=name)).to_contain_text("never used")
     return token
 
 

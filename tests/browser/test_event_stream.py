@@ -51,7 +51,9 @@ def page(browser: Browser, platform: Platform, proxy: CuttingProxy, session: Any
     url = f"http://127.0.0.1:{proxy.port}"
     with browser.new_context(base_url=url, viewport=DESKTOP, storage_state=session) as context:  # type: ignore[arg-type]
         context.set_default_timeout(PATIENCE_MS)
-        yield context.new_page()
+        page = context.new_page()
+        page.route("**/js/bell*.js", lambda route: route.abort())  # it has a stream and, on some pages, a socket
+        yield page
 
 
 def watch(page: Page, *streams: str, **further: Any) -> None:

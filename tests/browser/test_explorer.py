@@ -38,7 +38,7 @@ def test_events_are_found_by_filters_which_the_address_keeps_and_open_to_their_d
     page = visitor.open("/events/")
     rows = page.locator("#log > [data-id]")
     expect(rows.first).to_be_visible()
-    page.get_by_label("Workflow").select_option(label="Explored")
+    page.get_by_label("Workflow", exact=True).select_option(label="Explored")
     page.get_by_label("Type").select_option("execution.completed")
     expect(page).to_have_url(re.compile(f"workflow={workflow}"))
     expect(rows).to_have_count(2)

@@ -11,6 +11,7 @@ from tests.browser.conftest import PHONE, Visitor
 from tests.browser.test_monitor import SHOWN, shown_at_the_end, start
 from tests.conftest import Platform
 from tests.folding import ENDED
+from tests.page_state import wait_for_page
 from tests.workflows import TWELVE_NODES
 from workflow_platform.installation.embedded import wait_until
 
@@ -89,7 +90,8 @@ def test_at_its_end_a_replay_shows_what_the_execution_shows_and_every_step_back_
     assert shown_at_the_end(page) == wanted
     put(page, 0.5)
     expect(page.locator("#status")).to_have_text(re.compile("running|waiting"))
-    assert 0 < events(page) < len(wanted["log"])
+    wait_for_page(page, "count => +document.querySelector('#monitor').dataset.sequence < count", len(wanted["log"]))
+    assert events(page) > 0
     page.get_by_label("Speed").select_option("20")
     player(page).get_by_role("button", name="Play").click()
     expect(page.locator("#status")).to_have_text("completed")
