@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from tests.browser.conftest import Visitor
 from tests.browser.test_monitor import start
 from tests.browser.test_rerun import FAILS_ON_SMALL
 from tests.conftest import Platform
+from tests.page_state import arrive
 
 pytestmark = pytest.mark.browser
 
@@ -104,7 +104,7 @@ def test_the_palette_finds_by_letters_and_by_id_and_gives_the_focus_back(platfor
     command(page, "flsmnum", "Fails on small numbers")
     expect(page.get_by_role("heading", name="Fails on small numbers")).to_be_visible()
     command(page, execution["id"], "Fails on small numbers")
-    expect(page).to_have_url(re.compile(f"/executions/{execution['id']}/"))
+    arrive(page, f"/executions/{execution['id']}/")
     page.keyboard.press("Control+k")
     recent = page.get_by_role("group", name="Recent").get_by_role("option")
     expect(recent.first).to_contain_text("Fails on small numbers")
@@ -121,7 +121,7 @@ def test_single_keys_lead_to_pages_and_to_the_search_until_they_are_turned_off(v
     page.get_by_label("Search workflows").blur()
     page.keyboard.press("g")
     page.keyboard.press("a")
-    expect(page).to_have_url(re.compile("/approvals/$"))
+    arrive(page, "/approvals/$")
     page.keyboard.press("?")
     overview = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(overview.get_by_text("Inbound webhook requests")).to_be_visible()

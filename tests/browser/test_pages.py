@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESKTOP, PATIENCE_MS, PHONE, Visitor, log_in
 from tests.conftest import Platform
+from tests.page_state import arrive
 from tests.workflows import TWELVE_NODES, edge, node
 
 pytestmark = pytest.mark.browser
@@ -57,7 +58,7 @@ def test_an_execution_appears_on_the_dashboard_and_changes_there(
     page.keyboard.press("j")
     page.keyboard.press("k")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(f"/executions/{execution['id']}/"))
+    arrive(page, f"/executions/{execution['id']}/")
 
 
 def test_selected_executions_are_deleted_after_a_preview(platform: Platform, visitor: Visitor, workflow: str) -> None:
@@ -123,7 +124,7 @@ def test_a_saved_definition_is_a_new_version_and_runs_by_hand(
     expect(page.get_by_role("heading", name="Renamed")).to_be_visible()
     expect(page.locator(".versions li")).to_have_count(2)
     page.locator("#run button").click()
-    expect(page).to_have_url(re.compile("/executions/"))
+    arrive(page, "/executions/")
     expect(page.locator("#status")).to_have_text("completed")
     execution = page.url.rstrip("/").rsplit("/", 1)[1]
     found = platform.request("GET", f"/api/executions/{execution}/").json()
@@ -197,7 +198,7 @@ def test_the_schedule_of_a_workflow_tells_its_last_and_next_run_and_stops_with_t
     expect(off).to_be_hidden()
     expect(card.locator("[data-next]")).to_have_text(re.compile("now|in \\d s"))
     card.locator("[data-last] a").click()  # as soon as it has run, without a reload
-    expect(page).to_have_url(re.compile("/executions/"))
+    arrive(page, "/executions/")
     page.goto(f"/workflows/{created}/")
     page.get_by_role("switch").click()
     expect(card.locator("[data-next]")).to_have_text("–")

@@ -11,7 +11,7 @@ from tests.browser.conftest import PHONE, Visitor
 from tests.browser.test_monitor import SHOWN, shown_at_the_end, start
 from tests.conftest import Platform
 from tests.folding import ENDED
-from tests.page_state import wait_for_page
+from tests.page_state import arrive, wait_for_page
 from tests.workflows import TWELVE_NODES
 from workflow_platform.installation.embedded import wait_until
 
@@ -97,7 +97,7 @@ def test_at_its_end_a_replay_shows_what_the_execution_shows_and_every_step_back_
     expect(page.locator("#status")).to_have_text("completed")
     assert shown_at_the_end(page) == wanted
     page.get_by_role("link", name="Exit").click()
-    expect(page).to_have_url(re.compile(rf"/executions/{execution}/$"))
+    arrive(page, rf"/executions/{execution}/$")
 
 
 def test_a_replay_outlives_a_reload_and_is_plainly_one(platform: Platform, visitor: Visitor, execution: str) -> None:
@@ -123,7 +123,7 @@ def test_a_replay_outlives_a_reload_and_is_plainly_one(platform: Platform, visit
     page.get_by_role("link", name="Exit").click()
     expect(page.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
     other.reload()
-    expect(other).to_have_url(re.compile(rf"/executions/{execution}/$"))
+    arrive(other, rf"/executions/{execution}/$")
 
 
 def test_on_a_phone_the_player_fits(platform: Platform, visitor: Visitor, execution: str) -> None:
@@ -136,4 +136,4 @@ def test_on_a_phone_the_player_fits(platform: Platform, visitor: Visitor, execut
 
 def test_somebody_elses_replay_is_not_shown(platform: Platform, visitor: Visitor, execution: str) -> None:
     page = visitor.open(f"/executions/{execution}/?replay=0198c0de-0000-7000-8000-000000000000")
-    expect(page).to_have_url(re.compile(rf"/executions/{execution}/$"))
+    arrive(page, rf"/executions/{execution}/$")

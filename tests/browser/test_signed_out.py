@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import DESKTOP, PATIENCE_MS, log_in
 from tests.conftest import Platform
 from tests.executing import execute, save, until
+from tests.page_state import arrive
 from tests.workflows import edge, node
 
 pytestmark = pytest.mark.browser
@@ -49,7 +50,7 @@ def test_a_page_whose_session_has_ended_says_so_and_goes_on_after_a_login_in_ano
         tab.get_by_label("Username").fill("admin")
         tab.get_by_label("Password").fill(platform.password)
         tab.get_by_role("button", name="Log in").click()
-        expect(tab).to_have_url(re.compile(f"/executions/{execution}/$"))
+        arrive(tab, f"/executions/{execution}/$")
         for waiting in (page, without_socket):
             expect(waiting.get_by_role("dialog")).to_have_count(0)
         expect(page.locator("#connection")).to_have_text("live")

@@ -12,6 +12,7 @@ from tests.answering import answering
 from tests.browser.conftest import PHONE, Visitor
 from tests.conftest import Platform
 from tests.integration.test_trace import Run, run_with_a_webhook
+from tests.page_state import arrive
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def traced(platform: Platform) -> Iterator[Run]:
 def follow(page: Page, link: str | re.Pattern[str], address: str) -> None:
     """Click the first link of the content with that name, and be where it leads."""
     page.locator("#content").get_by_role("link", name=link).first.click()
-    expect(page).to_have_url(re.compile(address))
+    arrive(page, address)
 
 
 def test_an_execution_is_followed_from_the_request_to_the_last_attempt_by_links(
@@ -34,7 +35,7 @@ def test_an_execution_is_followed_from_the_request_to_the_last_attempt_by_links(
 ) -> None:
     page = visitor.open("/webhooks/inbound/")
     page.locator('a[href*="/webhooks/inbound/"]', has_text="/hooks/traced-").first.click()
-    expect(page).to_have_url(re.compile(r"/webhooks/inbound/[0-9a-f-]{36}/"))
+    arrive(page, r"/webhooks/inbound/[0-9a-f-]{36}/")
     page.locator(f'#content a[href*="/executions/{traced.execution}/"]').first.click()
     expect(page.locator("#status")).to_have_text("completed")
     follow(page, "Trace", f"/executions/{traced.execution}/trace/")
@@ -43,7 +44,7 @@ def test_an_execution_is_followed_from_the_request_to_the_last_attempt_by_links(
     assert {"node_run", "event", "delivery", "attempt"} <= set(kinds)
     sent = page.locator('.trace li[data-kind="delivery"]', has_text=traced.url).last
     sent.locator(".row-link").click()
-    expect(page).to_have_url(re.compile(r"/webhooks/deliveries/[0-9a-f-]{36}/"))
+    arrive(page, r"/webhooks/deliveries/[0-9a-f-]{36}/")
     expect(page.locator("details.attempt").first).to_be_visible()
     expect(page.locator("#content")).to_contain_text("200")
 
@@ -65,7 +66,7 @@ def test_it_is_found_from_a_delivery_and_shows_where_one_came_from(
     out = next(run for run in found["executions"][0]["node_runs"] if run["node"] == "out")
     delivery = out["deliveries"][0]["id"]
     page = visitor.open(f"/trace/?delivery={delivery}")
-    expect(page).to_have_url(re.compile(f"/executions/{traced.execution}/trace/"))
+    arrive(page, f"/executions/{traced.execution}/trace/")
     expect(page.locator(".trace li[aria-current]")).to_have_attribute("id", f"delivery-{delivery}")
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.conftest import Platform
+from tests.page_state import arrive
 from tests.workflows import node
 
 pytestmark = pytest.mark.browser
@@ -74,7 +74,7 @@ def test_a_workflow_is_changed_compared_copied_and_deleted_and_no_save_overwrite
     menu(mine, "Delete")
     mine.get_by_label("Type the name of the workflow to confirm").fill("Renamed (copy)")
     mine.get_by_role("button", name="Delete workflow").click()
-    expect(mine).to_have_url(re.compile("/workflows/$"))
+    arrive(mine, "/workflows/$")
 
     mine.locator("#import-file").set_input_files(exported)
     expect(mine.get_by_role("heading", name="Renamed")).to_be_visible()
