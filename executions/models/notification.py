@@ -86,7 +86,7 @@ class Notification(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications", db_index=False
     )
     kind = models.CharField(max_length=20, choices=NotificationKind.choices)
-    # Not CASCADE: a workspace can be deleted although notifications of it are left. Nobody sees them then.
+    # Not CASCADE: a workspace can be deleted while notifications of it remain. They are no longer shown.
     workspace = models.ForeignKey(Workspace, null=True, on_delete=models.SET_NULL, related_name="+")
     needs = models.CharField(max_length=10, choices=Role.choices, help_text="The role without which it is hidden.")
     event_id = models.UUIDField(help_text="The event that it was derived from.")

@@ -18,7 +18,7 @@ from workflow_platform.core.accounts.models import Role
 
 ENDS = frozenset({"execution.completed", "execution.failed", "execution.timed_out"})
 TYPES = (*sorted(ENDS), "execution.node_waiting", "system.error")
-"""The events to read. Of cancelled executions nobody is notified."""
+"""The events to read. Cancelled executions send no notifications."""
 
 _POSITION = ("transaction", "stream_id", "sequence")
 
@@ -155,7 +155,7 @@ def _approvals(events: Iterable[RecordedEvent], workflows: dict[str | None, Work
 
 
 def _disabled_endpoints(events: Iterable[RecordedEvent]) -> dict[str, NotableFact]:
-    """Return the endpoints that the platform disabled and nobody has enabled again."""
+    """Return the endpoints that the platform disabled and that are still disabled."""
     disabled = {endpoint: event for event in events if (endpoint := disabling.disabled_endpoint(event))}
     rows = Endpoint.objects.filter(pk__in=disabled, active=False, deleted_at=None).only("name", "workspace_id")
     return {

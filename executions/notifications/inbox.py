@@ -72,7 +72,7 @@ def _in_words(row: Notification, wait: Wait | None, existing: Collection[UUID]) 
 def mark_read(user: User, ids: Collection[UUID] = (), through: UUID | None = None) -> int:
     """Mark these notifications of the user as read, or with `through` all up to that one. Returns how many changed.
 
-    Those of others change nothing, nor does one of others as `through`. The user's other pages are told.
+    Notifications of other users are ignored, also as `through`. The user's other pages are updated.
     """
     own = Notification.objects.visible_to(user)
     if through is not None and not own.filter(pk=through).exists():

@@ -35,7 +35,7 @@ const [KEPT, SLACK] = [20_000, 5000]; // events in memory while it follows
 const MOST = 250_000; // events in memory that the user has loaded
 const [FEW, MANY] = [500, 1000]; // events per page
 const MOST_NODES = 9; // nodes whose names match, in one search
-const OUT_OF_SIGHT = 1000; // ms between drawings while nobody can see it
+const OUT_OF_SIGHT = 1000; // ms between drawings while it is out of view
 const TYPING = 250; // ms after which a text is searched for
 
 export class EventLog {

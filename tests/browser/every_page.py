@@ -71,7 +71,7 @@ def paths_by_page(platform: Platform) -> dict[str, str]:
 
 
 def invited(platform: Platform) -> str:
-    """Have somebody invite the admin to a workspace of their own. Returns the token of the invitation."""
+    """Invite the admin to a workspace of another user. Returns the token of the invitation."""
     host = Person(platform, None)
     workspace = host.request("POST", "/api/workspaces/", json={"name": "Elsewhere"}).json()["id"]
     body = {"username": "admin", "role": "viewer"}

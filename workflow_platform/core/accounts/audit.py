@@ -59,8 +59,8 @@ def account_changed(kind: AuditKind, user: User, by: User | None) -> None:
 
 
 def sign_in_failed(user: User | None, network: str) -> None:
-    """Record that somebody gave a wrong password for the user, at most once in FAILURES_EVERY. For an unknown user, it
-    reads as much, so that both take the same time."""
+    """Record a failed sign-in of the user, at most once in FAILURES_EVERY. An unknown user costs the same queries, so
+    that the response time does not show whether the user exists."""
     workspaces = _workspaces_of(user)
     name = user.get_username() if user is not None else ""
     recent = AuditEntry.objects.filter(workspace_id__in=workspaces[:1] or [NOWHERE], subject=name)
