@@ -70,6 +70,7 @@ def consume(
     workspace: Workspace | None = None,
     batch: int = 100,
     begin: Begin = "now",
+    every: float | None = None,
     once: bool = False,
     stop: threading.Event | None = None,
 ) -> None:
@@ -78,6 +79,9 @@ def consume(
     A new name begins with the oldest stored event (`begin="start"`) or with the next one. `types` and `sources` are
     stored with the name; None leaves them unchanged. Returns when `stop` is set, after the current batch, or with
     `once` when no events are left. Waits while another process holds the lease or the database is unavailable.
+
+    Events are handled at once. With `every`, a consumer that is in no hurry looks for them only after so many seconds,
+    and handles what has come together: each look costs several statements, at any number of events.
 
     The handler runs in a transaction that begins with its first statement, so a handler that only calls other services
     holds none open. If it raises, its events are passed again, one at a time, with growing pauses; no event is skipped.
@@ -89,8 +93,8 @@ def consume(
     stop = stop or threading.Event()
     consumer = _Consumer(name, handler, batch)
     consumer.prepare(types, sources, workspace, begin, stop)
-    with consumer.heartbeats(), _hints(once) as hint:
-        consumer.run(stop, hint, once)
+    with consumer.heartbeats(), _hints(listen=not once and every is None) as hint:
+        consumer.run(stop, hint, every, once)
 
 
 class _Consumer:
@@ -176,7 +180,7 @@ class _Consumer:
 
     # --- reading and handling -------------------------------------------------------------------------------------
 
-    def run(self, stop: threading.Event, hint: threading.Event, once: bool) -> None:
+    def run(self, stop: threading.Event, hint: threading.Event, every: float | None, once: bool) -> None:
         """Handle events until `stop` is set."""
         pause, hinted = POLL_SECONDS, False
         try:
@@ -198,13 +202,16 @@ class _Consumer:
                 else:
                     if once and self._holds and not more:
                         return
+                    if more:
+                        continue
+                    connection.close()
+                    if every is not None:
+                        stop.wait(every)
+                        continue
                     # The events behind a hint may have to wait for an older open transaction.
                     pause = SOON_SECONDS if handled or hinted else min(POLL_SECONDS, pause * 2)
-                    hinted = False
-                    if not more:
-                        connection.close()
-                        hinted = hint.wait(pause)
-                        hint.clear()
+                    hinted = hint.wait(pause)
+                    hint.clear()
         finally:
             self._release()
 
@@ -292,11 +299,11 @@ def _lease_end() -> object:
 
 
 @contextmanager
-def _hints(once: bool) -> Iterator[threading.Event]:
-    """Yield an event that is set when something is published to the feed or the system stream."""
+def _hints(*, listen: bool) -> Iterator[threading.Event]:
+    """Yield an event that is set when something is published to the feed or the system stream, with `listen`."""
     hint, over = threading.Event(), threading.Event()
     thread = threading.Thread(target=_listen, args=(hint, over), name="hints", daemon=True)
-    if not once:
+    if listen:
         thread.start()
     try:
         yield hint

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 CONSUMER = "executions.notifications"
 BATCH = 200
+EVERY_SECONDS = 1.0
+"""Between two looks for events. At once, under load, it would look as often as it could, each time for one or two."""
 RETRY_SECONDS = 5.0
 STOP_SECONDS = 5.0
 
@@ -39,7 +41,9 @@ class NotificationThread:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                bus.consume(CONSUMER, derive, facts.TYPES, batch=BATCH, begin="now", stop=self._stop)
+                bus.consume(
+                    CONSUMER, derive, facts.TYPES, batch=BATCH, begin="now", every=EVERY_SECONDS, stop=self._stop
+                )
             except Exception:  # such as a subscription that was deleted in the admin site
                 logger.exception("notifications stopped; starting again in %g s", RETRY_SECONDS)
                 connection.close()

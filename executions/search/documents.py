@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,8 @@ MAX_BYTES = 64 * 1024
 """The largest input, or output of a node run, whose words are found."""
 MAX_RUNS = 40
 """Node runs of an execution, the last ones, whose outputs are read."""
+MAX_OUTPUT_BYTES = 512 * 1024
+"""Of an execution, the last outputs together: a batch of executions is read at once."""
 MAX_TURNS = 5
 """Of a node in a loop, the first runs."""
 
@@ -31,12 +34,17 @@ SELECT id, workspace_id, workflow_id, CASE WHEN pg_column_size(input) <= %(bytes
 FROM executions_execution WHERE id = ANY(%(ids)s) AND ended_at IS NOT NULL
 """
 _NODES = """
-SELECT node_id, bool_or(status = 'failed') FROM executions_noderun
-WHERE execution_id = %s AND status NOT IN ('skipped', 'pending') AND taken_from IS NULL GROUP BY node_id
+SELECT execution_id, node_id, bool_or(status = 'failed') FROM executions_noderun
+WHERE execution_id = ANY(%s) AND status NOT IN ('skipped', 'pending') AND taken_from IS NULL GROUP BY 1, 2
 """
 _OUTPUTS = """
-SELECT output::text FROM executions_noderun
-WHERE execution_id = %s AND run_index < %s AND output_bytes BETWEEN 3 AND %s ORDER BY id DESC LIMIT %s
+SELECT e.id, r.output::text FROM unnest(%(ids)s::uuid[]) AS e (id) CROSS JOIN LATERAL (
+    SELECT last.id, last.output, sum(last.output_bytes) OVER (ORDER BY last.id DESC) AS bytes FROM (
+        SELECT id, output, output_bytes FROM executions_noderun
+        WHERE execution_id = e.id AND run_index < %(turns)s AND output_bytes BETWEEN 3 AND %(bytes)s
+        ORDER BY id DESC LIMIT %(runs)s
+    ) AS last
+) AS r WHERE r.bytes <= %(total)s ORDER BY r.id DESC
 """
 _INSERT = """
 INSERT INTO executions_searchdocument (execution_id, document)
@@ -52,36 +60,56 @@ def write_documents(ids: Collection[UUID]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_EXECUTIONS, {"ids": list(ids), "bytes": MAX_BYTES})
         rows = cursor.fetchall()
+        found = [pk for pk, *_ in rows]
+        cursor.execute(_NODES, [found])
+        nodes = _by_execution(cursor.fetchall())
+        limits = {"turns": MAX_TURNS, "bytes": MAX_BYTES, "runs": MAX_RUNS, "total": MAX_OUTPUT_BYTES}
+        cursor.execute(_OUTPUTS, {"ids": found, **limits})
+        outputs = _by_execution(cursor.fetchall())
     documents: list[tuple[UUID, str]] = []
-    for row in rows:
+    for pk, workspace, workflow, given, error in rows:
         try:
-            documents.append((row[0], _document(*row)))
+            document = _document(workspace, workflow, given, error, nodes[pk], outputs[pk])
         except ValueError:
-            logger.exception("execution not indexed for search; it is left out", extra={"execution_id": str(row[0])})
+            logger.exception("execution not indexed for search; it is left out", extra={"execution_id": str(pk)})
+        else:
+            documents.append((pk, document))
     if documents:
         with connection.cursor() as cursor:
             cursor.execute(_INSERT, [[pk for pk, _ in documents], [text for _, text in documents]])
     return len(documents)
 
 
-def _document(pk: UUID, workspace: UUID, workflow: UUID, given: str | None, error: str | None) -> str:
+def _by_execution(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, list[tuple[Any, ...]]]:
+    """Return the other columns of rows by the first, the execution."""
+    found: dict[UUID, list[tuple[Any, ...]]] = defaultdict(list)
+    for pk, *values in rows:
+        found[pk].append(tuple(values))
+    return found
+
+
+def _document(
+    workspace: UUID,
+    workflow: UUID,
+    given: str | None,
+    error: str | None,
+    nodes: Iterable[tuple[str, bool]],
+    outputs: Iterable[tuple[str]],
+) -> str:
     vector = SearchVector(min(settings.SEARCH_MAX_WORDS, MOST_WORDS))
     vector.mark(search_words.in_workspace(workspace))
-    with connection.cursor() as cursor:
-        cursor.execute(_NODES, [pk])
-        for node, failed in cursor.fetchall():
-            vector.mark(search_words.node_ran(workflow, node))
-            if failed:
-                vector.mark(search_words.node_failed(workflow, node))
-        if given and len(given) <= MAX_BYTES:
-            vector.add(_read(given))
-        if error:
-            vector.add(_read(error).get("message"))
-        cursor.execute(_OUTPUTS, [pk, MAX_TURNS, MAX_BYTES, MAX_RUNS])
-        for (output,) in cursor.fetchall():
-            if vector.is_full:
-                break
-            vector.add(_read(output))
+    for node, failed in nodes:
+        vector.mark(search_words.node_ran(workflow, node))
+        if failed:
+            vector.mark(search_words.node_failed(workflow, node))
+    if given and len(given) <= MAX_BYTES:
+        vector.add(_read(given))
+    if error:
+        vector.add(_read(error).get("message"))
+    for (output,) in outputs:
+        if vector.is_full:
+            break
+        vector.add(_read(output))
     return str(vector)
 
 

@@ -29,6 +29,8 @@ BATCH = 25
 REST, REST_WHILE_BUSY = 1.0, 19.0
 """Pauses after a batch, as a multiple of the time that it took."""
 MAX_REST_SECONDS = 10.0
+EVERY_SECONDS = 5.0
+"""Between two looks for ended executions, when none are left."""
 RETRY_SECONDS = 10.0
 
 
@@ -48,7 +50,7 @@ class Indexer:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                bus.consume(NAME, self._index, TYPES, batch=BATCH, begin="start", stop=self._stop)
+                bus.consume(NAME, self._index, TYPES, batch=BATCH, begin="start", every=EVERY_SECONDS, stop=self._stop)
             except Exception:
                 logger.exception("search index stopped; starting again in %g s", RETRY_SECONDS)
                 self._stop.wait(RETRY_SECONDS)
