@@ -213,6 +213,18 @@ def test_a_hint_wakes_a_consumer_long_before_its_poll(monkeypatch: pytest.Monkey
 
 
 @COMMITS
+def test_a_consumer_in_no_hurry_looks_at_intervals_and_listens_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.bus.durable.POLL_SECONDS", 600.0)
+    heard: list[RecordedEvent] = []
+    wait_until(lambda: not has_joined(publisher.group_of(SYSTEM)), "The end of earlier ears")
+    with consuming("slow", heard.extend, types=["system.*"], every=0.01):
+        wait_until_it_looked_twice(monkeypatch)
+        assert not has_joined(publisher.group_of(SYSTEM))
+        bus.publish("system.error", {"component": "c", "message": "m"}, "tests")
+        wait_until(lambda: len(heard) == 1, "The event")
+
+
+@COMMITS
 def test_what_was_hinted_at_and_waits_for_an_older_transaction_does_not_wait_for_the_next_poll(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
