@@ -1,7 +1,8 @@
-"""`/api/executions/{id}/timeline/`, `…/flows/` and `…/expected/`: an execution at a glance, in bounded answers."""
+"""`/api/executions/{id}/timeline/`, `…/flows/`, `…/expected/`, `…/critical-path/`: an execution at a glance, bounded."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions.models import Execution
+from executions.overview.critical_path import critical_path, segment_data
 from executions.overview.expected import expected
 from executions.overview.flows import flows
 from executions.overview.timeline import MAX_BUCKETS, MIN_BUCKETS, timeline
@@ -120,6 +122,42 @@ class TimelineSerializer(serializers.Serializer[Any]):
     )
 
 
+class PathSegmentSerializer(serializers.Serializer[Any]):
+    """A part of the critical path."""
+
+    kind = serializers.ChoiceField(
+        choices=["admission", "queue", "run", "wait", "retry_delay", "turn", "paused", "recovery"],
+        help_text="admission: a limit held the execution back. queue: no worker had taken it. run: the node ran. wait:"
+        " the node waited. retry_delay: the delay before another attempt. turn: a node was ready, and the worker was busy."
+        " paused: the execution was paused. recovery: its worker was lost or stopped.",
+    )
+    ms = serializers.FloatField()
+    node = serializers.CharField(required=False, help_text="The node's id.")
+    run_index = serializers.IntegerField(required=False)
+    wait = serializers.ChoiceField(
+        choices=["time", "webhook", "approval", "execution", "delivery"],
+        required=False,
+        help_text="What a wait was for.",
+    )
+    segments = serializers.IntegerField(
+        required=False, help_text="How many segments it adds up; only if the path is folded."
+    )
+
+
+class CriticalPathSerializer(serializers.Serializer[Any]):
+    wall_ms = serializers.FloatField(help_text="From queueing to the end, or until now. The segments add up to it.")
+    ended = serializers.BooleanField()
+    folded = serializers.BooleanField(
+        help_text="Whether the path has more than 2,000 segments, so that those of each node are added up."
+    )
+    segments = PathSegmentSerializer(many=True)
+    totals = serializers.DictField(child=serializers.FloatField(), help_text="The ms of all segments, by kind.")
+    slack = serializers.DictField(
+        child=serializers.FloatField(),
+        help_text="By node: how many ms longer each of its runs could have taken without a later end.",
+    )
+
+
 class OverviewActions(viewsets.GenericViewSet[Execution]):
     """The addresses of one execution that sum up its node runs and events."""
 
@@ -146,3 +184,11 @@ class OverviewActions(viewsets.GenericViewSet[Execution]):
         """Return how long the execution and its nodes usually take, from earlier completed live executions of the
         workflow; of the same version if there are enough."""
         return Response(ExpectedSerializer(expected(self._seen(pk))).data)
+
+    @extend_schema(responses={200: CriticalPathSerializer}, filters=False)
+    @action(detail=True, url_path="critical-path", pagination_class=None)
+    def critical_path(self, request: Request, pk: str | None = None) -> Response:
+        """Return what the execution waited for, from its queueing to its end: the chain of node runs of which each one
+        began when the one before it had ended."""
+        found = critical_path(self._seen(pk))
+        return Response(asdict(found) | {"segments": [segment_data(each) for each in found.segments]})
