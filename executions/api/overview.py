@@ -1,4 +1,4 @@
-"""`/api/executions/{id}/timeline/`, `…/flows/`, `…/expected/`, `…/critical-path/`: an execution at a glance, bounded."""
+"""`/api/executions/{id}/timeline/`, `…/flows/`, `…/expected/`, `…/critical-path/`: an execution at a glance."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class PathSegmentSerializer(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(
         choices=["admission", "queue", "run", "wait", "retry_delay", "turn", "paused", "recovery"],
         help_text="admission: a limit held the execution back. queue: no worker had taken it. run: the node ran. wait:"
-        " the node waited. retry_delay: the delay before another attempt. turn: a node was ready, and the worker was busy."
+        " the node waited. retry_delay: the delay before another attempt. turn: a node was ready, the worker was busy."
         " paused: the execution was paused. recovery: its worker was lost or stopped.",
     )
     ms = serializers.FloatField()

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
+from typing import Any
 from uuid import UUID
 
-from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from executions.domain.search_words import in_workspace, node_failed, node_ran, search_query
@@ -36,6 +37,8 @@ CLOCKS = timedelta(hours=1)
 """How far the time in an id may be from `queued_at`."""
 MAX_NAMED = 1000
 """The most workflows that a part of a name selects."""
+FEW_DOCUMENTS = 2000
+"""Up to so many executions with the words are read at once; more are found soon by a walk along the list."""
 MIN_DIGITS = 8
 """The fewest digits that are taken for the start of an id: "add" and "2026" are words."""
 _HEX = set("0123456789abcdef")
@@ -126,8 +129,7 @@ def _by_words(workspaces: Sequence[UUID], criteria: Criteria) -> list[Q]:
     marks += [node_ran(workflow, ran)] if workflow and ran else []
     marks += [node_failed(workflow, failed)] if workflow and failed else []
     query = search_query(criteria.text, marks)
-    documents = SearchDocument.objects.filter(document=WordsQuery(query, search_type="raw")).order_by()
-    found = [Q(ended_at__isnull=False, pk__in=documents.values("execution"))] if query else []
+    found = [Q(ended_at__isnull=False, pk__in=_documents_of(query))] if query else []
     if not criteria.text:
         runs = NodeRun.objects.filter(execution=OuterRef("pk")).exclude(status__in=["skipped", "pending"])
         unended = Q(status__in=[status.value for status in UNENDED], ended_at__isnull=True)
@@ -136,11 +138,25 @@ def _by_words(workspaces: Sequence[UUID], criteria: Criteria) -> list[Q]:
     return found or [Q(pk__in=[])]
 
 
+def _documents_of(query: str) -> list[UUID] | QuerySet[Any]:
+    """Return the executions whose documents match: the ids if they are few, else a query, for a walk along the list.
+
+    PostgreSQL cannot know how many documents a word matches that begins with what was typed. It would walk along the
+    whole list for a word that is nowhere.
+    """
+    documents = SearchDocument.objects.filter(document=WordsQuery(query, search_type="raw")).order_by()
+    few = list(documents.values_list("execution", flat=True)[: FEW_DOCUMENTS + 1])
+    return few if len(few) <= FEW_DOCUMENTS else documents.values("execution")
+
+
 def with_words(text: str, ids: Sequence[UUID]) -> set[UUID]:
     """Return those of the executions that have the words of a text."""
-    query = search_query(text)
-    documents = SearchDocument.objects.filter(pk__in=ids, document=WordsQuery(query, search_type="raw"))
-    return set(documents.values_list("pk", flat=True)) if query else set()
+    if not (query := search_query(text)):
+        return set()
+    # As a column: as a condition, PostgreSQL may look for all documents with the words.
+    matches = ExpressionWrapper(Q(document=WordsQuery(query, search_type="raw")), output_field=BooleanField())
+    rows = SearchDocument.objects.filter(pk__in=ids).order_by().annotate(matches=matches)
+    return {pk for pk, found in rows.values_list("pk", "matches") if found}
 
 
 def _queued(since: datetime | None, until: datetime | None) -> Q:

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 
 DAYS = 30
@@ -56,6 +57,8 @@ class RowMaker:
             return self._key(field)
         if field.null:
             return "NULL"
+        if isinstance(field, ArrayField):
+            return "'{" + ",".join(map(str, field.get_default() or [])) + "}'"
         if isinstance(field, models.BinaryField):
             return "''::bytea"
         if isinstance(field, models.DateTimeField):

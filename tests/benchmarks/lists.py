@@ -116,7 +116,10 @@ def _fill(rows: int, staff: Any) -> dict[str, Any]:
         versions += f"])[n % {WORKFLOWS} + 1]"
     own, at = f"'{workspace.pk}'::uuid", maker.at()
     failed = "n % 20 = 0"
-    maker.fill(Stream, name=f"'execution:' || {maker.uuid()}", workspace_id=own, ended_as="'execution.completed'")
+    maker.fill(
+        Stream, name=f"'execution:' || {maker.uuid()}", workspace_id=own, ended_as="'execution.completed'",
+        mode="'live'", last_sequence="1", removed_through="0", removed_at="NULL",
+    )  # fmt: skip
     maker.fill(
         Execution,
         workspace_id=own,
@@ -164,7 +167,7 @@ def _fill(rows: int, staff: Any) -> dict[str, Any]:
     maker.fill(
         Event, stream_id="n + 1000", sequence="1", feed_sequence="n", workflow_sequence="NULL", source="'bench'",
         type="'execution.completed'", time=at, execution_id=maker.uuid(), workflow_id=workflows, workspace_id=own,
-        transaction="0", data="'{}'",
+        transaction=f"n * 900 / {rows}", data="'{}'",
     )  # fmt: skip
     maker.fill(Lane, 1)
     lane = str(Lane.objects.values_list("pk", flat=True).first())
