@@ -1,4 +1,4 @@
-"""The part of `make check` that needs servers: migrations, deployment checks, OpenAPI."""
+"""The part of `make check` that needs servers: migrations, catalogues of texts, deployment checks, OpenAPI."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.servers import servers
 
 COMMANDS = (
     ["makemigrations", "--check", "--dry-run"],
+    ["update_messages", "--check"],
     ["check", "--deploy", "--fail-level", "WARNING"],
     ["spectacular", "--file", os.devnull, "--validate"],
 )

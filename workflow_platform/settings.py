@@ -138,6 +138,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "workflow_platform.core.accounts.browser_sessions.BrowserSessionMiddleware",
     "workflow_platform.core.accounts.login_middleware.LoginMiddleware",
+    "workflow_platform.core.translations.languages.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "workflow_platform.core.api.checked_queries.CheckedQueries",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -300,9 +301,15 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {"staticfiles": {"BACKEND": "workflow_platform.static_files.StoredStaticFiles"}}
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # only pages from here load them: a header less on each file
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]  # maps are for developers only
-LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+# --- Languages of the pages (docs/translations.md) -------------------------------------------------------------------
+USE_I18N = True
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "workflow_platform" / "locale"]
+FORMAT_MODULE_PATH = ["workflow_platform.locale.formats"]
 
 # --- Limits on what comes in -----------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024

@@ -19,7 +19,13 @@ from django.core.files.storage import Storage
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from workflow_platform.core.page_modules import FOLDER
+from workflow_platform.core.page_modules import FOLDER, translated_name
+from workflow_platform.core.translations.scripts import (
+    TranslatedModules,
+    catalogue_path,
+    marked_texts,
+    translations_of,
+)
 
 _COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.DOTALL | re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
@@ -37,6 +43,9 @@ def fingerprint() -> str:
     digest = hashlib.sha256(Path(__file__).read_bytes())
     stored = (django.__version__, version("whitenoise"), settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS)
     digest.update(repr(stored).encode())
+    for language, _ in settings.LANGUAGES:
+        catalogue = catalogue_path(language, "djangojs")
+        digest.update(catalogue.read_bytes() if catalogue.exists() else b"")
     for finder in finders.get_finders():
         for path, storage in finder.list(CollectedStaticFiles.ignore_patterns):
             found = Path(storage.path(path)).stat()
@@ -51,7 +60,8 @@ class ServedStaticFiles(WhiteNoiseMiddleware):
 
 
 class StoredStaticFiles(CompressedManifestStaticFilesStorage):
-    """Stores hashed and compressed copies. Those of the pages' modules and style sheets are shortened, by a quarter."""
+    """Stores hashed and compressed copies. The pages' modules have one in each language. They and the style sheets are
+    shortened, by a quarter."""
 
     def post_process(self, paths: dict[str, Any], *args: Any, **options: Any) -> Iterator[tuple[str, str, bool]]:
         """Store the copies of the files at `paths`."""
@@ -59,7 +69,25 @@ class StoredStaticFiles(CompressedManifestStaticFilesStorage):
             name: (Shortened(storage), path) if name.startswith(_OWN_FOLDERS) else (storage, path)
             for name, (storage, path) in paths.items()
         }
+        written |= _translated_modules(written)
         yield from super().post_process(written, *args, **options)  # type: ignore[no-untyped-call]
+
+
+def _translated_modules(paths: dict[str, Any]) -> dict[str, Any]:
+    """Return the copies of modules with texts in the other languages, with where to read them."""
+    modules = {name: found for name, found in paths.items() if name.startswith(FOLDER) and name.endswith(".js")}
+    with_texts = {}
+    for name, (storage, path) in modules.items():
+        with storage.open(path) as file:
+            if any(marked_texts(file.read().decode())):
+                with_texts[name] = (storage, path)
+    copies = {}
+    for language, _ in settings.LANGUAGES:
+        if language != settings.LANGUAGE_CODE:
+            translations = translations_of(language)
+            for name, (storage, path) in with_texts.items():
+                copies[translated_name(name, language)] = (TranslatedModules(storage, translations), path)
+    return copies
 
 
 class Shortened(Storage):

@@ -3,6 +3,7 @@ import { confirm, onSubmit } from "./forms.js";
 import { byId, closest, counted, field, findById, RequestError, send } from "./page.js";
 import { refreshTimes } from "./times.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext } from "./translations.js";
 
 const PATH = "/api/account/";
 
@@ -23,7 +24,7 @@ onSubmit("preferences", async (form) => {
   const body = { theme, time_zone: field(form, "time_zone").value, language: field(form, "language").value };
   await send("PATCH", PATH, body);
   document.dispatchEvent(new Event("theme-saved")); // theme.js keeps no other choice
-  toastLater("Preferences saved.");
+  toastLater(gettext("Preferences saved."));
   location.reload();
 });
 

@@ -46,7 +46,7 @@ def test_a_module_needs_what_it_imports_through_others_once() -> None:
     imports = {"js/a.js": ("js/b.js", "js/c.js"), "js/b.js": ("js/d.js",), "js/c.js": ("js/d.js", "js/a.js")}
     modules = PageModules(imports, hashed=False)
     assert modules.needed_by("js/a.js") == ["js/a.js", "js/b.js", "js/d.js", "js/c.js"]
-    assert modules.import_map == ""
+    assert modules.import_maps == {}
 
 
 def test_every_import_names_a_module() -> None:

@@ -37,20 +37,30 @@ class PageModules:
     """For each module, such as `js/page.js`, those that it imports itself."""
     hashed: bool
     """Whether the files have names with hashes."""
+    translated: frozenset[str] = frozenset()
+    """The copies of modules in other languages, such as `js/page.de.js`."""
 
     @cached_property
-    def import_map(self) -> str:
-        """Return the JSON of the import map, safe within HTML; empty if names have no hashes."""
+    def import_maps(self) -> dict[str, str]:
+        """Return the JSON of the import map of each language, safe within HTML; none if names have no hashes."""
         if not self.hashed:
-            return ""
-        urls = {settings.STATIC_URL + name: staticfiles_storage.url(name) for name in sorted(self.imports)}
+            return {}
+        return {language: self._import_map(language) for language, _ in settings.LANGUAGES}
+
+    def _import_map(self, language: str) -> str:
+        urls = {settings.STATIC_URL + name: self.url(name, language) for name in sorted(self.imports)}
         return json.dumps({"imports": urls}, separators=(",", ":")).replace("<", "\\u003c")
 
     @cached_property
-    def import_map_digest(self) -> str:
-        """Return the source by which a content policy allows the import map; empty without one."""
-        digest = base64.b64encode(hashlib.sha256(self.import_map.encode()).digest()).decode()
-        return f"'sha256-{digest}'" if self.import_map else ""
+    def import_map_digests(self) -> list[str]:
+        """Return the sources by which a content policy allows the import maps."""
+        digests = (hashlib.sha256(text.encode()).digest() for text in self.import_maps.values())
+        return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+
+    def url(self, name: str, language: str) -> str:
+        """Return the URL of a module in a language: that of its translated copy, if it has texts."""
+        copy = translated_name(name, language)
+        return staticfiles_storage.url(copy if copy in self.translated else name)
 
     def needed_by(self, *names: str) -> list[str]:
         """Return these modules and all that they import, directly or not, each once and in a fixed order."""
@@ -74,12 +84,24 @@ def imported_by(source: str) -> tuple[str, ...]:
     return tuple(FOLDER + name for name in _IMPORT.findall(source))
 
 
+def translated_name(name: str, language: str) -> str:
+    """Return the name of the copy of a module in a language."""
+    return f"{name.removesuffix('.js')}.{language}.js"
+
+
 @cache
 def _read(storage: Any) -> PageModules:
     names = getattr(storage, "hashed_files", None) if not settings.DEBUG else None
     if not names:
         return PageModules({}, hashed=False)
-    return PageModules(dict(_imports(storage, names)), hashed=True)
+    translated = frozenset(
+        copy
+        for name in names
+        for language, _ in settings.LANGUAGES
+        if (copy := translated_name(name, language)) in names
+    )
+    originals = {name: hashed for name, hashed in names.items() if name not in translated}
+    return PageModules(dict(_imports(storage, originals)), hashed=True, translated=translated)
 
 
 def _imports(storage: Any, names: dict[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from django import template
 from django.template import Context
-from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 
 from workflow_platform.core.page_modules import page_modules
 
@@ -23,8 +23,8 @@ _LOADED = "page_modules.loaded"
 
 @register.simple_tag
 def import_map() -> SafeString:
-    """Return the import map, which the content policy allows by its hash."""
-    text = page_modules().import_map
+    """Return the import map of the page's language, which the content policy allows by its hash."""
+    text = page_modules().import_maps.get(get_language() or "")
     return mark_safe(f'<script type="importmap">{text}</script>') if text else SafeString()  # noqa: S308 - of file names
 
 
@@ -35,7 +35,9 @@ def page_module(context: Context, name: str) -> SafeString:
     So the browser fetches all of them at once, instead of one after it has read the other."""
     rendering: dict[Any, Any] = context.render_context.dicts[-1]  # of the page, with its blocks and base
     loaded: set[str] = rendering.setdefault(_LOADED, set())
-    needed = [each for each in page_modules().needed_by(name)[1:] if each not in loaded]
+    modules, language = page_modules(), get_language() or ""
+    needed = [each for each in modules.needed_by(name)[1:] if each not in loaded]
     loaded.update([name, *needed])
-    links = format_html_join("", '<link rel="modulepreload" href="{}">', ((static(each),) for each in needed))
-    return format_html('{}<script type="module" src="{}"></script>', links, static(name))
+    urls = ((modules.url(each, language),) for each in needed)
+    links = format_html_join("", '<link rel="modulepreload" href="{}">', urls)
+    return format_html('{}<script type="module" src="{}"></script>', links, modules.url(name, language))

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from workflow_platform.core.accounts.account_serializers import shown_sessions
 from workflow_platform.core.accounts.models import Theme, TokenScope, User
+from workflow_platform.core.translations.languages import language_choices
 
 LISTED_TOKENS = 200
 EXPIRIES = [(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year"), (0, "No expiry")]
@@ -28,6 +29,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "tokens": user.api_tokens.filter(revoked_at=None).count(),
         "themes": Theme.choices,
         "zones": ["UTC", *zones],
+        "languages": language_choices(),
         "page_data": {},
     }
     return render(request, "accounts/account.html", context)

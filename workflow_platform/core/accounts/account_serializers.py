@@ -13,6 +13,7 @@ from rest_framework import serializers
 from workflow_platform.core.accounts.models import BrowserSession, Theme, TokenFamily, User, Workspace
 from workflow_platform.core.accounts.serializers import MyWorkspaceSerializer
 from workflow_platform.core.api.inputs import BodySerializer
+from workflow_platform.core.translations.languages import language_choices
 
 MOST_SESSIONS = 100
 """Sessions of each kind that are listed."""
@@ -46,7 +47,12 @@ class AccountChangeSerializer(BodySerializer):
     time_zone = serializers.CharField(
         required=False, allow_blank=True, max_length=64, help_text="An IANA name; empty: the browser's zone."
     )
-    language = serializers.ChoiceField(required=False, choices=[("en", "English")])
+    language = serializers.ChoiceField(
+        required=False,
+        allow_blank=True,
+        choices=language_choices(),
+        help_text="The language of pages and e-mails; empty: the browser's, and English in e-mails.",
+    )
     default_workspace = serializers.UUIDField(
         required=False,
         allow_null=True,

@@ -21,6 +21,7 @@ from workflow_platform.core.accounts.choices import Theme as Theme
 from workflow_platform.core.accounts.choices import TokenScope as TokenScope
 from workflow_platform.core.accounts.choices import all_scopes
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.translations.languages import language_choices
 
 TOKEN_PREFIX = "wfp_"  # noqa: S105 - distinguishes a token from a JWT, not a secret
 
@@ -43,7 +44,12 @@ class User(AbstractUser):
     time_zone = models.CharField(
         max_length=64, blank=True, help_text="The IANA name of the zone of times on pages; empty: the browser's."
     )
-    language = models.CharField(max_length=10, choices=[("en", "English")], default="en")
+    language = models.CharField(
+        max_length=10,
+        choices=language_choices,
+        blank=True,
+        help_text="The language of pages and e-mails; empty: the browser's, and English in e-mails.",
+    )
     sessions_ended_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Sessions and JWTs from before this time are refused."
     )

@@ -29,7 +29,7 @@ POLICY = {
     "base-uri": ["'none'"],
     "frame-ancestors": ["'none'"],
 }
-"""What a page may load: only what this installation serves, and nothing inline, the import map apart."""
+"""What a page may load: only what this installation serves, and nothing inline, the import maps apart."""
 DOCS_POLICY = POLICY | {"img-src": ["'self'", "data:"], "font-src": ["'self'", "data:"]}
 """The API documentation: its style sheet has pictures as data."""
 PERMISSIONS = ", ".join(
@@ -69,9 +69,9 @@ def policy_of(path: str) -> str:
 
 
 def _page_policy() -> str:
-    """Return the policy of pages: `POLICY`, and the import map, the one inline script that they have."""
-    digest = page_modules().import_map_digest
-    return _written(POLICY | {"script-src": ["'self'", digest]} if digest else POLICY)
+    """Return the policy of pages: `POLICY`, and the import map, the one inline script that they have, in any
+    language."""
+    return _written(POLICY | {"script-src": ["'self'", *page_modules().import_map_digests]})
 
 
 def _written(policy: dict[str, list[str]]) -> str:

@@ -1,0 +1,1 @@
+"""What a language changes of Django's formats."""
