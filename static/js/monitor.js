@@ -7,13 +7,12 @@ import { EventStream } from "./event_stream.js";
 import { withdrawalText } from "./event_text.js";
 import { addRun, apply, emptyState } from "./fold.js";
 import { GraphPanel } from "./graph_panel.js";
-import { Inspector } from "./inspector.js";
-import { byId, data, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
+import { byId, data, element, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
 import { progressWords, usualWords } from "./progress_text.js";
 import { estimate } from "./progress.js";
 import "./refresh.js";
 import { RunPicker } from "./run_picker.js";
-import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
+import { earlier, ENDED, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
 
@@ -38,7 +37,10 @@ for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 /
   byId(id).addEventListener("click", () => timeline.view.zoom(act));
 }
 byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
-const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
+/** @type {import("./inspector.js").Inspector | null} loaded for the first run that is shown */
+let inspector = null;
+/** @type {Promise<void> | null} */
+let loading = null;
 /** @type {import("./group_view.js").GroupView | null} loaded for the first group */
 let groupView = null;
 const log = new EventLog(
@@ -169,7 +171,7 @@ function inspect() {
   if (group) {
     timeline.choose(node, 0);
     runPicker.show(node, 0, 0);
-    inspector.leave();
+    inspector?.leave();
     return void showGroup(node, group);
   }
   groupView?.leave();
@@ -179,7 +181,19 @@ function inspect() {
   if (missing) return void fetchRun(node, runIndex);
   timeline.choose(node, runIndex, panel.drawnAs(node));
   runPicker.show(node, runIndex, latest);
-  inspector.show(state, node, runIndex, now());
+  if (inspector) inspector.show(state, node, runIndex, now());
+  else loadInspector();
+}
+
+/** Load what shows a node run, and show the chosen one. If it cannot be loaded, the user chooses again. */
+function loadInspector() {
+  loading ??= import("./inspector.js").then(({ Inspector }) => {
+    inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
+    inspect();
+  }, () => {
+    chosen = loading = null;
+    byId("inspector").replaceChildren(element("p", { class: "empty" }, "Couldn't load the node run. Select it again."));
+  });
 }
 
 /** @param {string} id @param {import("./types.js").NodeGroup} group */
@@ -273,6 +287,7 @@ function watch(after) {
     onError: ({ detail }) => toast(detail, "failed"),
   });
 }
+if (ENDED.has(byId("status").dataset.status ?? "")) loadInspector(); // to be there with the events
 watch(held ? data.head - TAIL : 0);
 if (held) joinLate(held);
 byId("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
