@@ -15,6 +15,8 @@ import { RunPicker } from "./run_picker.js";
 import { earlier, ENDED, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** The player of a replay, loaded where there is one. */
 const Player = data.replay ? (await import("./replay.js")).Player : null;
@@ -76,9 +78,10 @@ const schedule = () => cycle.request();
 
 function drawSummary() {
   drawing = state.sequence;
-  if (held) return void (byId("progress-text").textContent = "Loading…");
+  if (held) return void (byId("progress-text").textContent = gettext("Loading…"));
   if (state.sequence) { // before, the page shows what the server knows
-    byId("status").dataset.status = byId("status").textContent = state.status;
+    byId("status").dataset.status = state.status;
+    byId("status").textContent = statusText(state.status);
     drawControls();
   }
   if (!player) drawDecisions(); // a replay has nothing to decide
@@ -135,10 +138,13 @@ function drawProgress() {
   byId("cached").hidden = !state.cachedFrom;
   if (state.cachedFrom) byId("cached-from", HTMLAnchorElement).href = `/executions/${state.cachedFrom}/`;
   byId("withdrawn").hidden = !state.withdrawn;
-  if (state.withdrawn) byId("withdrawn").textContent = `Execution cancelled: ${withdrawalText(state.withdrawn)}.`;
+  if (state.withdrawn) {
+    const deliveries = withdrawalText(state.withdrawn);
+    byId("withdrawn").textContent = gettext("Execution cancelled: {deliveries}.", { deliveries });
+  }
   byId("error").hidden = !state.error;
   const failed = state.error?.node;
-  byId("error-node").textContent = failed ? names.get(failed) ?? failed : state.status;
+  byId("error-node").textContent = failed ? names.get(failed) ?? failed : statusText(state.status);
   byId("error-message").textContent = state.error?.message ?? "";
   byId("error").title = state.error?.message ?? "";
 }
@@ -192,7 +198,8 @@ function loadInspector() {
     inspect();
   }, () => {
     chosen = loading = null;
-    byId("inspector").replaceChildren(element("p", { class: "empty" }, "Couldn't load the node run. Select it again."));
+    const text = gettext("Couldn't load the node run. Select it again.");
+    byId("inspector").replaceChildren(element("p", { class: "empty" }, text));
   });
 }
 
@@ -292,9 +299,11 @@ watch(held ? data.head - TAIL : 0);
 if (held) joinLate(held);
 byId("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
 const CANCELLING = {
-  title: "Cancel this execution?",
-  text: "Running nodes are stopped, and pending deliveries are withdrawn. You cannot undo this; you can rerun it.",
-  verb: "Cancel execution",
+  title: gettext("Cancel this execution?"),
+  text: gettext(
+    "Running nodes are stopped, and pending deliveries are withdrawn. You cannot undo this; you can rerun it.",
+  ),
+  verb: gettext("Cancel execution"),
   danger: true,
 };
 async function sure() {
@@ -309,7 +318,7 @@ for (const action of ["cancel", "pause", "resume"]) {
     try {
       const execution = await send("POST", `/api/executions/${data.execution}/${action}/`, {});
       pausing = execution.pause_requested;
-      if (pausing) toast("The execution pauses when its running nodes finish.");
+      if (pausing) toast(gettext("The execution pauses when its running nodes finish."));
     } catch (error) {
       toast(messageOf(error), "failed");
     }
@@ -330,7 +339,7 @@ findById("rerun")?.addEventListener("click", async () => {
     (await rerunDialog).open();
   } catch {
     rerunDialog = null;
-    toast("The dialog could not be loaded. Check the connection and try again.", "failed");
+    toast(gettext("The dialog could not be loaded. Check the connection and try again."), "failed");
   }
 });
 findById("replay")?.addEventListener("click", async () => {
