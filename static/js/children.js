@@ -1,5 +1,7 @@
 /** The executions that a node run has started. */
-import { counted, duration, element, number } from "./page.js";
+import { duration, element } from "./page.js";
+import { gettext, ngettext, number } from "./translations.js";
+import { statusText } from "./words.js";
 
 const PAGE = 20;
 
@@ -17,7 +19,7 @@ const PAGE = 20;
 /** @typedef {{next: string | null, counts: Record<string, number>, planned: number, results: Child[]}} Page */
 
 export class ChildrenView {
-  root = element("section", { class: "children", "aria-label": "Executions started by this node" });
+  root = element("section", { class: "children", "aria-label": gettext("Executions started by this node") });
   #shown = "";
   #fetching = false;
   /** @type {(() => void) | null} the latest request that came while another was answered */
@@ -49,7 +51,7 @@ export class ChildrenView {
       const page = await read(`${path}?run_index=${runIndex}&limit=${PAGE}`);
       if (this.#shown === key) this.#draw(page);
     } catch { // no connection, or no JSON
-      this.root.replaceChildren(element("p", { class: "empty" }, "Couldn't load the executions."));
+      this.root.replaceChildren(element("p", { class: "empty" }, gettext("Couldn't load the executions.")));
     } finally {
       this.#fetching = false;
     }
@@ -61,8 +63,8 @@ export class ChildrenView {
   /** @param {Page} page */
   #draw(page) {
     const list = element("ol", {}, ...page.results.map(row));
-    const head = element("h3", {}, "Executions", element("small", {}, summary(page)));
-    const more = element("button", { type: "button", class: "small quiet" }, "Show more");
+    const head = element("h3", {}, gettext("Executions"), element("small", {}, summary(page)));
+    const more = element("button", { type: "button", class: "small quiet" }, gettext("Show more"));
     let next = page.next;
     more.hidden = !next;
     more.addEventListener("click", async () => {
@@ -77,7 +79,7 @@ export class ChildrenView {
         more.disabled = false;
       }
     });
-    const none = page.results.length || page.planned ? [] : [element("p", { class: "muted" }, "None yet")];
+    const none = page.results.length || page.planned ? [] : [element("p", { class: "muted" }, gettext("None yet"))];
     this.root.replaceChildren(head, ...none, list, more);
   }
 }
@@ -91,21 +93,24 @@ async function read(url) {
 
 /** @param {Page} page */
 function summary({ counts, planned }) {
-  const parts = Object.entries(counts).map(([status, count]) => `${number(count)} ${status.replace("_", " ")}`);
-  if (planned) parts.push(`${counted(planned, "item")} not started`);
+  const parts = Object.entries(counts).map(([status, count]) =>
+    gettext("{count} {status}", { count: number(count), status: statusText(status) })
+  );
+  if (planned) parts.push(ngettext("{count} item not started", "{count} items not started", planned));
   return parts.join(" · ");
 }
 
 /** @param {Child} child */
 function row(child) {
-  const name = child.item === null ? child.workflow_name : `Item ${number(child.item)}`;
+  const name = child.item === null ? child.workflow_name : gettext("Item {item}", { item: number(child.item) });
   const link = element("a", { class: "link", href: `/executions/${child.id}/`, title: child.workflow_name }, name);
   const facts = [];
-  if (child.item !== null && (child.attempt ?? 1) > 1) facts.push(`attempt ${child.attempt}`);
+  const attempt = child.attempt ?? 1;
+  if (child.item !== null && attempt > 1) facts.push(gettext("attempt {attempt}", { attempt }));
   if (child.started_at && child.ended_at) {
     facts.push(duration(Date.parse(child.ended_at) - Date.parse(child.started_at)));
   }
   if (child.error) facts.push(child.error.message);
-  const status = element("span", { class: "status", "data-status": child.status }, child.status.replace("_", " "));
+  const status = element("span", { class: "status", "data-status": child.status }, statusText(child.status));
   return element("li", {}, link, status, element("small", {}, facts.join(" · ")));
 }

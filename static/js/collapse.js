@@ -3,6 +3,7 @@
  * the nodes leave.
  */
 import { edgeKey } from "./fold.js";
+import { ngettext } from "./translations.js";
 
 /** @import { Box, Edge, Graph, GraphNode, Layout, NodeGroup } from "./types.js" */
 /** @typedef {{graph: Graph, of: Map<string, string>, groups: Map<string, NodeGroup>, edges: Map<string, Edge>}} Collapsed
@@ -39,7 +40,7 @@ function drawnNodes(graph, { of, groups }) {
     const group = id ? groups.get(id) : null;
     if (!id || !group) drawn.set(node.id, node);
     else if (!drawn.has(id)) {
-      const label = `${group.nodes.length} nodes`;
+      const label = ngettext("{count} node", "{count} nodes", group.nodes.length);
       drawn.set(id, { id, name: group.name, type: "group", label, icon: "stack", trigger: false, cycle: null });
     }
   }

@@ -2,9 +2,10 @@
 import { write } from "./exact_json.js";
 import { pathText, search } from "./json_paths.js";
 import { itemsView, jsonView, lineOf, preview } from "./json_view.js";
-import { counted, element, icon, messageOf, number } from "./page.js";
+import { element, icon, messageOf } from "./page.js";
 import { tableView } from "./table_view.js";
 import { copyAndTell, toast } from "./toast.js";
+import { gettext, ngettext, number } from "./translations.js";
 
 /** @import { Path } from "./json_paths.js" */
 /** @typedef {"tree" | "table" | "json"} Form */
@@ -22,13 +23,13 @@ const [LARGE_PAGE, MAX_DOWNLOAD] = [1000, 100_000]; // items
 const MAX_LINES = 500; // items that the tree shows at first, however many are loaded
 const MAX_JSON = 200_000; // characters that are shown
 /** @type {[Form, string][]} */
-const FORMS = [["tree", "Tree"], ["table", "Table"], ["json", "JSON"]];
+const FORMS = [["tree", gettext("Tree")], ["table", gettext("Table")], ["json", "JSON"]];
 /** @type {Form} chosen last, for all data of the page */
 let form = "tree";
 let views = 0;
 
 export class DataView {
-  #search = element("input", { type: "search", placeholder: "Search", class: "data-search" });
+  #search = element("input", { type: "search", placeholder: gettext("Search"), class: "data-search" });
   #body = element("div", { class: "data-body" });
   #note = element("small", { class: "rest", role: "status" });
   #actions = element("span", { class: "line-actions" });
@@ -38,7 +39,7 @@ export class DataView {
   constructor(value, options) {
     this.value = value;
     this.options = options;
-    this.#search.setAttribute("aria-label", `Search in ${options.label}`);
+    this.#search.setAttribute("aria-label", gettext("Search in {data}", { data: options.label }));
     this.#search.addEventListener("input", () => this.#draw());
     this.root = element("div", { class: "data" }, this.#bar(), this.#body, this.#note);
     this.#fillActions();
@@ -63,11 +64,12 @@ export class DataView {
       });
       return element("label", {}, input, element("span", {}, label));
     });
-    const legend = element("legend", {}, `Show ${this.options.label} as`);
-    const copy = button("copy", `Copy ${this.options.label} as JSON`, () => {
+    const shown = { data: this.options.label };
+    const legend = element("legend", {}, gettext("Show {data} as", shown));
+    const copy = button("copy", gettext("Copy {data} as JSON", shown), () => {
       copyAndTell(write(this.value, 2));
     });
-    const save = button("download", `Download ${this.options.label} as JSON`, () => this.#download(save));
+    const save = button("download", gettext("Download {data} as JSON", shown), () => this.#download(save));
     const forms = element("fieldset", { class: "segments small" }, legend, ...choices);
     return element("div", { class: "data-bar" }, forms, this.#search, copy, save);
   }
@@ -96,14 +98,16 @@ export class DataView {
         element("span", {}, preview(value)),
       );
       row.append(
-        button("copy", "Copy value", () => copyAndTell(asText(value), "Value copied.")),
-        button("code", "Copy path", () => copyAndTell(this.#path(path), "Path copied.")),
+        button("copy", gettext("Copy value"), () => copyAndTell(asText(value), gettext("Value copied."))),
+        button("code", gettext("Copy path"), () => copyAndTell(this.#path(path), gettext("Path copied."))),
       );
       return row;
     });
     this.#body.replaceChildren(element("div", { class: "json" }, ...rows));
     this.#note.replaceChildren(
-      found.length ? counted(found.length, "match", "matches") : `Nothing contains “${text}”.`,
+      found.length
+        ? ngettext("{count} match", "{count} matches", found.length)
+        : gettext("Nothing contains “{text}”.", { text }),
     );
   }
 
@@ -115,9 +119,13 @@ export class DataView {
     const shown = form === "tree" ? Math.min(length, this.#lines) : length;
     const all = Math.max(total, length);
     if (all <= shown) return;
-    this.#note.append(`First ${number(shown)} of ${counted(all, "item")}`);
+    this.#note.append(firstOf(shown, all));
     if (shown === length && !this.options.load) return;
-    const more = element("button", { type: "button", class: "small quiet" }, `Show ${PAGE} more`);
+    const more = element(
+      "button",
+      { type: "button", class: "small quiet" },
+      gettext("Show {count} more", { count: PAGE }),
+    );
     more.addEventListener("click", () => this.#more(more));
     this.#note.append(" ", more);
   }
@@ -132,7 +140,7 @@ export class DataView {
       this.#draw();
     } catch (error) {
       more.disabled = false;
-      toast(`Couldn't load more items: ${messageOf(error)}`, "failed");
+      toast(gettext("Couldn't load more items: {error}", { error: messageOf(error) }), "failed");
     }
   }
 
@@ -156,10 +164,18 @@ export class DataView {
       element("a", { href: url, download: `${label.replaceAll(/\W+/g, "-")}.json` }).click();
       setTimeout(() => URL.revokeObjectURL(url), 1000);
       if (total > MAX_DOWNLOAD) {
-        toast(`The download has the first ${number(MAX_DOWNLOAD)} of ${counted(total, "item")}.`);
+        const first = number(MAX_DOWNLOAD);
+        toast(
+          ngettext(
+            "The download has the first {first} of {count} item.",
+            "The download has the first {first} of {count} items.",
+            total,
+            { first },
+          ),
+        );
       }
     } catch (error) {
-      toast(`Couldn't download the ${label}: ${messageOf(error)}`, "failed");
+      toast(gettext("Couldn't download the {data}: {error}", { data: label, error: messageOf(error) }), "failed");
     }
     save.disabled = false;
     this.#draw();
@@ -168,8 +184,8 @@ export class DataView {
   #fillActions() {
     const at = () => lineOf(this.#actions);
     this.#actions.append(
-      button("code", "Copy path", () => copyAndTell(this.#path(at()?.path ?? []), "Path copied.")),
-      button("copy", "Copy value", () => copyAndTell(asText(at()?.value), "Value copied.")),
+      button("code", gettext("Copy path"), () => copyAndTell(this.#path(at()?.path ?? []), gettext("Path copied."))),
+      button("copy", gettext("Copy value"), () => copyAndTell(asText(at()?.value), gettext("Value copied."))),
     );
   }
 
@@ -209,6 +225,10 @@ function button(picture, label, onClick) {
   return created;
 }
 
+/** Say how many of the items are shown. @param {number} shown @param {number} all */
+const firstOf = (shown, all) =>
+  ngettext("First {shown} of {count} item", "First {shown} of {count} items", all, { shown: number(shown) });
+
 /** @param {unknown} value */
 const asText = (value) => (typeof value === "string" ? value : write(value, 2));
 
@@ -217,6 +237,13 @@ function jsonText(value) {
   const text = write(value, 2);
   const rest = text.length - MAX_JSON;
   const shown = element("pre", { class: "json-text", tabindex: "0" }, rest > 0 ? text.slice(0, MAX_JSON) : text);
-  if (rest > 0) shown.append(element("small", {}, `\n… ${number(rest)} more characters: download it to see all`));
+  if (rest > 0) {
+    const more = ngettext(
+      "… {count} more character: download it to see all",
+      "… {count} more characters: download it to see all",
+      rest,
+    );
+    shown.append(element("small", {}, `\n${more}`));
+  }
   return shown;
 }

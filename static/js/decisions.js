@@ -1,8 +1,9 @@
 /** Approve and reject: on the page of approvals, and on the monitor of an execution that waits for a decision. */
 import { ask } from "./confirmation.js";
-import { counted, element, fetchJson, field, messageOf, send } from "./page.js";
+import { element, fetchJson, field, messageOf, send } from "./page.js";
 import { refreshTimes, timeElement } from "./times.js";
 import { toast } from "./toast.js";
+import { gettext, ngettext, number, textWith } from "./translations.js";
 
 /** @import { State } from "./types.js" */
 /** @typedef {{id: string, message: string, assignee: string | null, created_at: string, expires_at: string | null,
@@ -20,9 +21,9 @@ export function onDecision(root, then) {
     const approves = submitter?.value !== "rejected";
     const message = form.closest(".approval")?.querySelector("p")?.textContent ?? "";
     const sure = await ask({
-      title: approves ? "Approve?" : "Reject?",
-      text: `${message}\n\nThe execution continues at once. You cannot undo this.`,
-      verb: approves ? "Approve" : "Reject",
+      title: approves ? gettext("Approve?") : gettext("Reject?"),
+      text: `${message}\n\n${gettext("The execution continues at once. You cannot undo this.")}`,
+      verb: approves ? gettext("Approve") : gettext("Reject"),
       danger: !approves,
     });
     if (!sure) return;
@@ -30,7 +31,7 @@ export function onDecision(root, then) {
     try {
       const body = { decision: submitter?.value ?? "approved", comment: comment.value };
       const decided = await send("POST", `/api/approvals/${form.dataset.decide}/decide/`, body);
-      toast(decided.state === "approved" ? "Approved." : "Rejected.");
+      toast(decided.state === "approved" ? gettext("Approved.") : gettext("Rejected."));
     } catch (error) {
       toast(messageOf(error), "failed");
       for (const button of buttons) button.disabled = false;
@@ -80,8 +81,11 @@ export class Decisions {
     /** @type {{items: unknown[], total: number, text: string} | null} */
     const data = await fetchJson(`/api/approvals/${id}/items/`).catch(() => null);
     if (!data?.items.length) return;
-    const cut = data.items.length < data.total;
-    const title = cut ? `First ${data.items.length} of ${data.total} items` : counted(data.total, "item");
+    const { items, total } = data;
+    const shown = number(items.length);
+    const title = items.length < total
+      ? ngettext("First {shown} of {count} item", "First {shown} of {count} items", total, { shown })
+      : ngettext("{count} item", "{count} items", total);
     const details = element(
       "details",
       { class: "approval-data", open: "" },
@@ -93,30 +97,38 @@ export class Decisions {
 
   /** @param {Approval} approval */
   #row(approval) {
+    const { assignee, expires_at: expires } = approval;
     const about = element(
       "div",
       { class: "about" },
-      element("span", {}, `For ${approval.assignee ?? "any editor"}`),
-      element("span", {}, "requested ", timeElement(approval.created_at)),
+      element("span", {}, assignee ? gettext("For {assignee}", { assignee }) : gettext("For any editor")),
+      element("span", {}, ...textWith(gettext("requested {time}"), { time: timeElement(approval.created_at) })),
     );
-    if (approval.expires_at) about.append(element("span", {}, "expires ", timeElement(approval.expires_at)));
-    const text = element("div", {}, element("p", {}, approval.message || "Approve?"), about);
+    if (expires) {
+      about.append(element("span", {}, ...textWith(gettext("expires {time}"), { time: timeElement(expires) })));
+    }
+    const text = element("div", {}, element("p", {}, approval.message || gettext("Approve?")), about);
     this.#showData(text, approval.id);
     if (!approval.may_decide) {
-      return element("article", { class: "approval" }, text, element("small", {}, "Assigned to someone else."));
+      return element(
+        "article",
+        { class: "approval" },
+        text,
+        element("small", {}, gettext("Assigned to someone else.")),
+      );
     }
     const form = element(
       "form",
       { "data-decide": approval.id },
       element("input", {
         name: "comment",
-        placeholder: "Comment",
-        "aria-label": "Comment",
+        placeholder: gettext("Comment"),
+        "aria-label": gettext("Comment"),
         maxlength: "2000",
         autocomplete: "off",
       }),
-      element("button", { class: "danger", value: "rejected" }, "Reject"),
-      element("button", { class: "approve", value: "approved" }, "Approve"),
+      element("button", { class: "danger", value: "rejected" }, gettext("Reject")),
+      element("button", { class: "approve", value: "approved" }, gettext("Approve")),
     );
     return element("article", { class: "approval" }, text, form);
   }

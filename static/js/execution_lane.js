@@ -2,6 +2,7 @@
 import { LanePaths } from "./lanes.js";
 import { duration, element } from "./page.js";
 import { Track } from "./tracks.js";
+import { gettext } from "./translations.js";
 
 /** @import { State } from "./types.js" */
 /** @import { Kind, View } from "./lanes.js" */
@@ -23,7 +24,7 @@ export class ExecutionLane {
   #drawn = "";
 
   constructor() {
-    this.row = element("div", { class: "whole" }, element("b", {}, "Execution"), this.#track.svg, this.#took);
+    this.row = element("div", { class: "whole" }, element("b", {}, gettext("Execution")), this.#track.svg, this.#took);
   }
 
   get track() {
@@ -46,8 +47,9 @@ export class ExecutionLane {
     if (queued >= 1) paths.bar("queue", -queued, 0);
     paths.bar(KINDS[state.status] ?? "ran", 0, elapsed);
     this.#track.show(paths.result);
-    this.row.title = state.startedAt
-      ? `Queued for ${duration(queued)}, then ${state.endedAt ? "ran" : "has run"} for ${text}`
-      : `Queued for ${text}`;
+    const times = { queued: duration(queued), time: text };
+    if (!state.startedAt) this.row.title = gettext("Queued for {time}", times);
+    else if (state.endedAt) this.row.title = gettext("Queued for {queued}, then ran for {time}", times);
+    else this.row.title = gettext("Queued for {queued}, then has run for {time}", times);
   }
 }

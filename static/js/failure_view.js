@@ -1,9 +1,10 @@
 /** Why a node run failed: the message, the expression, what was sent, what came back, and how often it happens. */
 import { DataView } from "./data_view.js";
 import { messageView } from "./exchange_view.js";
-import { element, fetchJson, number } from "./page.js";
+import { element, fetchJson } from "./page.js";
 import { timeElement } from "./times.js";
 import { copyAndTell } from "./toast.js";
+import { gettext, ngettext, textWith } from "./translations.js";
 
 /** @import { FailedExpression, NodeRunAnswer } from "./types.js" */
 
@@ -14,34 +15,39 @@ import { copyAndTell } from "./toast.js";
 export function failureView(answer, path) {
   const { error } = answer;
   if (!error) return element("section", {});
-  const attempt = answer.attempt > 1 ? ` · attempt ${answer.attempt}` : "";
+  const title = [error.type ?? gettext("Error")];
+  if (answer.attempt > 1) title.push(gettext("attempt {attempt}", { attempt: answer.attempt }));
   const notice = element(
     "div",
     { class: "notice failure", "data-status": "failed", role: "alert" },
-    element("b", {}, `${error.type ?? "Error"}${attempt}`),
+    element("b", {}, title.join(" · ")),
     element("pre", {}, error.message),
   );
   /** @type {HTMLElement[]} */
   const parts = [notice];
   if (error.expression) parts.push(...expressionView(error.expression));
-  if (error.response) parts.push(element("h3", {}, "What came back"), messageView(error.response, "of the response"));
+  if (error.response) {
+    const label = gettext("of the response");
+    parts.push(element("h3", {}, gettext("What came back")), messageView(error.response, label));
+  }
   parts.push(...sentView(answer));
   const similar = element("p", { class: "similar", "aria-live": "polite" });
-  parts.push(element("h3", {}, "Same cause"), similar);
+  parts.push(element("h3", {}, gettext("Same cause")), similar);
   showSimilar(similar, path, answer.run_index);
-  return element("section", { class: "side", "aria-label": "Error" }, ...parts);
+  return element("section", { class: "side", "aria-label": gettext("Error") }, ...parts);
 }
 
 /** @param {FailedExpression} failed @returns {HTMLElement[]} */
 function expressionView({ parameter, source, item, line, column }) {
   const lines = source.split("\n");
   if (line && column) lines.splice(line, 0, `${" ".repeat(column - 1)}^`);
-  const at = line ? ` · line ${line}, column ${column}` : "";
-  const copy = element("button", { type: "button", class: "small quiet" }, "Copy expression");
-  copy.addEventListener("click", () => copyAndTell(source, "Expression copied."));
+  const place = ["", gettext("item {item}", { item })];
+  if (line) place.push(gettext("line {line}, column {column}", { line, column: column ?? 1 }));
+  const copy = element("button", { type: "button", class: "small quiet" }, gettext("Copy expression"));
+  copy.addEventListener("click", () => copyAndTell(source, gettext("Expression copied.")));
   return [
-    element("h3", {}, "The expression that failed", copy),
-    element("p", { class: "place" }, element("b", { class: "mono" }, parameter), ` · item ${item}${at}`),
+    element("h3", {}, gettext("The expression that failed"), copy),
+    element("p", { class: "place" }, element("b", { class: "mono" }, parameter), place.join(" · ")),
     element("pre", { class: "source", tabindex: "0" }, lines.join("\n")),
   ];
 }
@@ -52,34 +58,48 @@ function sentView(answer) {
   const item = answer.error?.expression?.item ?? answer.parameters_item;
   const last = exchanges.findLast((each) => each.item === item) ?? exchanges.at(-1);
   if (last) {
-    const title = element("h3", {}, "What was sent", element("small", {}, `item ${last.item}`));
-    return [title, messageView(last.request, "of the request")];
+    const item = element("small", {}, gettext("item {item}", { item: last.item }));
+    return [element("h3", {}, gettext("What was sent"), item), messageView(last.request, gettext("of the request"))];
   }
   if (!answer.parameters || !Object.keys(answer.parameters).length) return [];
-  return [element("h3", {}, "Parameters"), new DataView(answer.parameters, { label: "parameters" }).root];
+  const view = new DataView(answer.parameters, { label: gettext("parameters") });
+  return [element("h3", {}, gettext("Parameters")), view.root];
 }
 
 /** @param {HTMLElement} root @param {string} path @param {number} runIndex */
 async function showSimilar(root, path, runIndex) {
-  root.textContent = "Looking for the same failure in other executions…";
+  root.textContent = gettext("Looking for the same failure in other executions…");
   try {
     const found = await fetchJson(`${path}similar-failures/?run_index=${runIndex}`);
     const failed = `/?workflow=${found.workflow}&status=failed`;
     const [href, label] = found.count > 1
-      ? [`/?cause=${found.cause}`, "All of them"]
-      : [failed, "All failed executions"];
+      ? [`/?cause=${found.cause}`, gettext("All of them")]
+      : [failed, gettext("All failed executions")];
     const all = element("a", { class: "link", href }, label);
     if (found.count <= 1) {
-      return root.replaceChildren("No other execution of this workflow failed like this. ", all);
+      const none = gettext("No other execution of this workflow failed like this.");
+      return root.replaceChildren(none, " ", all);
     }
-    const first = timeElement(found.first_at);
     const links = found.executions.flatMap((/** @type {{id: string, ended_at: string}} */ each) => [
       element("a", { class: "link", href: `/executions/${each.id}/` }, timeElement(each.ended_at)),
       " · ",
     ]);
-    const text = `${found.more ? "More than " : ""}${number(found.count)} executions failed like this, first `;
-    root.replaceChildren(text, first, ". Others: ", ...links, all);
+    const first = { first: "{first}" }; // stays for the element
+    const text = found.more
+      ? ngettext(
+        "More than {count} execution failed like this, first {first}. Others:",
+        "More than {count} executions failed like this, first {first}. Others:",
+        found.count,
+        first,
+      )
+      : ngettext(
+        "{count} execution failed like this, first {first}. Others:",
+        "{count} executions failed like this, first {first}. Others:",
+        found.count,
+        first,
+      );
+    root.replaceChildren(...textWith(text, { first: timeElement(found.first_at) }), " ", ...links, all);
   } catch {
-    root.textContent = "Couldn't look for similar failures.";
+    root.textContent = gettext("Couldn't look for similar failures.");
   }
 }

@@ -1,7 +1,7 @@
 /** The graph as SVG: nodes with icon, name and status, edges with the items that passed. */
 import { edgeKey } from "./fold.js";
 import { Minimap } from "./minimap.js";
-import { number } from "./page.js";
+import { number } from "./translations.js";
 import { viewport } from "./viewport.js";
 
 /** @import { Box, Edge, Graph, GraphNode, Layout } from "./types.js" */

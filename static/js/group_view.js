@@ -1,6 +1,8 @@
 /** A group of nodes in the place of a node run: how many nodes have which status, each node, and a way to expand it. */
-import { counted, element, icon, number } from "./page.js";
-import { groupState, runText, statusOf } from "./run_text.js";
+import { element, icon } from "./page.js";
+import { groupState, runText, statusCount, statusOf } from "./run_text.js";
+import { gettext, ngettext, number } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** @import { GraphNode, NodeGroup, State } from "./types.js" */
 
@@ -29,13 +31,14 @@ export class GroupView {
     this.#shown = key;
     const focused = this.root.contains(document.activeElement) ? document.activeElement?.id : "";
     const { status } = groupState(group.nodes, state);
-    const expand = element("button", { type: "button", class: "small", id: "expand-group" }, "Expand");
+    const expand = element("button", { type: "button", class: "small", id: "expand-group" }, gettext("Expand"));
     expand.addEventListener("click", () => this.onExpand(id));
     const tile = element("span", { class: "tile" }, icon("stack", 18));
     const head = element("div", { class: "card-head" }, tile, element("h2", { title: group.name }, group.name), expand);
-    if (status) head.append(element("span", { class: "status", "data-status": status }, status));
+    if (status) head.append(element("span", { class: "status", "data-status": status }, statusText(status)));
     const rows = group.nodes.map((node, index) => this.#row(node, runs[index], now));
-    const list = element("ul", { class: "node-list group-nodes", "aria-label": `Nodes of ${group.name}` }, ...rows);
+    const title = gettext("Nodes of {name}", { name: group.name });
+    const list = element("ul", { class: "node-list group-nodes", "aria-label": title }, ...rows);
     this.root.replaceChildren(head, element("p", { class: "group-counts" }, countsOf(runs)), list);
     if (focused) document.getElementById(focused)?.focus();
   }
@@ -64,14 +67,15 @@ function countsOf(runs) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const run of runs) {
-    const status = run ? statusOf(run) : "not started";
+    const status = run ? statusOf(run) : "";
     counts.set(status, (counts.get(status) ?? 0) + 1);
   }
   const all = runs.reduce((sum, run) => sum + (run ? run.runIndex + 1 : 0), 0);
   return [
-    counted(runs.length, "node"),
-    counted(all, "run"),
-    ...[...counts].map(([status, count]) => `${number(count)} ${status}`),
-  ]
-    .join(" · ");
+    ngettext("{count} node", "{count} nodes", runs.length),
+    ngettext("{count} run", "{count} runs", all),
+    ...[...counts].map(([status, count]) =>
+      status ? statusCount(status, count) : ngettext("{count} not started", "{count} not started", count)
+    ),
+  ].join(" · ");
 }

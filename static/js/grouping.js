@@ -1,6 +1,7 @@
 /** The groups by which the graph is collapsed: those that the server offers and the user's own, kept on the server. */
-import { counted, data, element, formById, icon, messageOf, query, send } from "./page.js";
+import { data, element, formById, icon, messageOf, query, send } from "./page.js";
 import { toast } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 
 /** @import { NodeGroup } from "./types.js" */
 
@@ -67,8 +68,13 @@ export class Grouping {
 
   #add() {
     const name = this.name.value.trim() || `Group ${this.#own.length + 1}`;
-    if (this.selected.size < 2) return toast("Select at least two nodes: hold Shift and click them.", "failed");
-    if (this.#own.length >= MAX_OWN) return toast(`You have ${MAX_OWN} groups, the most. Delete one first.`, "failed");
+    if (this.selected.size < 2) {
+      return toast(gettext("Select at least two nodes: hold Shift and click them."), "failed");
+    }
+    if (this.#own.length >= MAX_OWN) {
+      const text = gettext("You have {count} groups, the most. Delete one first.", { count: MAX_OWN });
+      return toast(text, "failed");
+    }
     const id = `own:${Date.now().toString(36)}`;
     this.#own.push({ id, kind: "own", name, nodes: [...this.selected] });
     this.#collapsed.add(id);
@@ -82,9 +88,9 @@ export class Grouping {
   async #remove(group) {
     const { ask } = await import("./confirmation.js");
     const sure = await ask({
-      title: `Delete the group ${group.name}?`,
-      text: "Its nodes stay. Only you have this group.",
-      verb: "Delete group",
+      title: gettext("Delete the group {name}?", { name: group.name }),
+      text: gettext("Its nodes stay. Only you have this group."),
+      verb: gettext("Delete group"),
       danger: true,
     });
     if (!sure) return;
@@ -102,16 +108,20 @@ export class Grouping {
     try {
       await send("PUT", `/api/workflows/${data.groups.workflow}/node-groups/`, body);
     } catch (error) {
-      toast(`The groups could not be saved: ${messageOf(error)}`, "failed");
+      toast(gettext("The groups could not be saved: {error}", { error: messageOf(error) }), "failed");
     }
   }
 
   #draw() {
     this.list.replaceChildren(...this.all.map((group) => this.#row(group)));
-    if (!this.list.childElementCount) this.list.append(element("p", { class: "muted" }, "No loops or branches."));
+    if (!this.list.childElementCount) {
+      this.list.append(element("p", { class: "muted" }, gettext("No loops or branches.")));
+    }
     const button = query(this.form, "button", HTMLButtonElement);
     button.disabled = this.selected.size < 2;
-    button.textContent = this.selected.size ? `Group ${counted(this.selected.size, "node")}` : "Group nodes";
+    button.textContent = this.selected.size
+      ? ngettext("Group {count} node", "Group {count} nodes", this.selected.size)
+      : gettext("Group nodes");
   }
 
   /** @param {NodeGroup} group */
@@ -124,11 +134,11 @@ export class Grouping {
       {},
       box,
       element("span", {}, group.name),
-      element("small", {}, counted(group.nodes.length, "node")),
+      element("small", {}, ngettext("{count} node", "{count} nodes", group.nodes.length)),
     );
     const row = element("div", { class: "group-row" }, label);
     if (group.kind !== "own") return row;
-    const title = `Delete the group ${group.name}`;
+    const title = gettext("Delete the group {name}", { name: group.name });
     const remove = element("button", { type: "button", class: "icon-button small", "aria-label": title, title });
     remove.append(icon("trash", 14));
     remove.addEventListener("click", () => this.#remove(group));

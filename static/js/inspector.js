@@ -6,9 +6,11 @@ import { failureView } from "./failure_view.js";
 import { elapsed } from "./fold.js";
 import { momentElement } from "./moments.js";
 import { deliveriesView, sourcesView } from "./node_run_links.js";
-import { counted, data, duration, element, fetchJson, icon, number, RequestError, size } from "./page.js";
+import { data, duration, element, fetchJson, icon, RequestError, size } from "./page.js";
 import { tabsView } from "./tabs.js";
 import { timeElement } from "./times.js";
+import { gettext, ngettext, number, textWith } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** @import { GraphNode, NodeRunAnswer, Run, State } from "./types.js" */
 /** @import { Tab } from "./tabs.js" */
@@ -80,7 +82,7 @@ export class Inspector {
       await this.#fetch(run, key);
     } catch (error) { // no connection, no JSON, or refused
       if (key === this.#shown) {
-        const text = error instanceof RequestError ? error.message : "Couldn't load the items.";
+        const text = error instanceof RequestError ? error.message : gettext("Couldn't load the items.");
         this.#content.replaceChildren(element("p", { class: "empty" }, text));
       }
     }
@@ -110,9 +112,10 @@ export class Inspector {
 
   /** @param {State} state @param {string} nodeId @param {Run | undefined} run @param {number} now */
   #draw(state, nodeId, run, now) {
+    const none = state.endedAt ? gettext("This node did not run.") : gettext("This node has not run yet.");
     const parts = run
       ? [...this.#origin(run), this.#facts(run, now), ...this.#started(run), this.#note, this.#content]
-      : [element("p", { class: "empty" }, state.endedAt ? "This node did not run." : "This node has not run yet.")];
+      : [element("p", { class: "empty" }, none)];
     this.root.replaceChildren(this.#head(state, nodeId, run), element("div", { class: "inspected" }, ...parts));
   }
 
@@ -131,21 +134,23 @@ export class Inspector {
         created.addEventListener("click", () => this.onStep(step));
         return created;
       };
-      const count = element("small", {}, `run ${run.runIndex + 1} of ${last + 1}`);
-      const [previous, next] = [button(-1, "left", "Previous run"), button(1, "right", "Next run")];
-      head.append(element("span", { class: "turn" }, previous, count, next));
+      const count = gettext("run {run} of {count}", { run: run.runIndex + 1, count: last + 1 });
+      const previous = button(-1, "left", gettext("Previous run"));
+      const next = button(1, "right", gettext("Next run"));
+      head.append(element("span", { class: "turn" }, previous, element("small", {}, count), next));
     }
-    if (run) head.append(element("span", { class: "status", "data-status": run.status }, run.status));
+    if (run) head.append(element("span", { class: "status", "data-status": run.status }, statusText(run.status)));
     return head;
   }
 
   /** Return a note about the execution whose output a run reuses. @param {Run} run */
   #origin(run) {
     if (!run.reusedFrom) return [];
-    const source = data.rerun_of
-      ? element("a", { href: `/executions/${data.rerun_of}/` }, `execution ${data.rerun_of}`)
-      : "an execution that was deleted";
-    const text = element("span", {}, "Output reused from ", source, ".");
+    const { rerun_of: id } = data;
+    const execution = id
+      ? element("a", { href: `/executions/${id}/` }, gettext("execution {id}", { id }))
+      : gettext("an execution that was deleted");
+    const text = element("span", {}, ...textWith(gettext("Output reused from {execution}."), { execution }));
     return [element("p", { class: "notice reused-note" }, icon("copy", 14), text)];
   }
 
@@ -160,12 +165,20 @@ export class Inspector {
     const next = nextAttemptAt(run, answer);
     const until = next ?? waitsFor?.until;
     if (!next && run.status !== "waiting") return this.#note.replaceChildren();
-    const reason = waitsFor?.reason.replace(/ until \S+\.$/, "") ?? "Waiting";
-    const text = element("span", {}, next ? `Attempt ${run.attempt} begins ` : reason);
-    if (until) {
-      if (!next) text.append(" until ");
-      text.append(element("b", {}, momentElement(until, "second")), ", ", timeElement(until));
-    }
+    const said = waitsFor?.reason.replace(/ until \S+\.$/, "") ?? "Waiting";
+    const reason = said === "Waiting" ? gettext("Waiting") : said;
+    const parts = until
+      ? textWith(
+        next ? gettext("Attempt {attempt} begins {moment}, {time}") : gettext("{reason} until {moment}, {time}"),
+        {
+          attempt: String(run.attempt),
+          reason,
+          moment: element("b", {}, momentElement(until, "second")),
+          time: timeElement(until),
+        },
+      )
+      : [reason];
+    const text = element("span", {}, ...parts);
     this.#note.replaceChildren(element("p", { class: "notice", "data-status": "waiting" }, text));
   }
 
@@ -173,15 +186,17 @@ export class Inspector {
   #facts(run, now) {
     const { status } = run;
     /** @type {[string, string | Node][]} */
-    const facts = [["Type", this.nodes.get(run.node)?.label ?? run.type]];
-    if (status !== "skipped") facts.push(["Attempt", String(run.attempt)]);
-    if (run.endedAt && status !== "skipped" && !run.reusedFrom) facts.push(["Duration", duration(elapsed(run, now))]);
+    const facts = [[gettext("Type"), this.nodes.get(run.node)?.label ?? run.type]];
+    if (status !== "skipped") facts.push([gettext("Attempt"), String(run.attempt)]);
+    if (run.endedAt && status !== "skipped" && !run.reusedFrom) {
+      facts.push([gettext("Duration"), duration(elapsed(run, now))]);
+    }
     if (run.cpuMs != null) facts.push(["CPU", duration(run.cpuMs)]);
-    if (run.memoryBytes != null) facts.push(["Memory", `+${size(run.memoryBytes)}`]);
-    if (run.outputBytes != null) facts.push(["Output", size(run.outputBytes)]);
-    if (run.failedItems) facts.push(["Failed items", number(run.failedItems)]);
-    if (run.reusedFrom && run.durationMs != null) facts.push(["Original duration", duration(run.durationMs)]);
-    if (run.fromCache) facts.push(["Source", "cache"]);
+    if (run.memoryBytes != null) facts.push([gettext("Memory"), `+${size(run.memoryBytes)}`]);
+    if (run.outputBytes != null) facts.push([gettext("Output"), size(run.outputBytes)]);
+    if (run.failedItems) facts.push([gettext("Failed items"), number(run.failedItems)]);
+    if (run.reusedFrom && run.durationMs != null) facts.push([gettext("Original duration"), duration(run.durationMs)]);
+    if (run.fromCache) facts.push([gettext("Source"), gettext("cache")]);
     const rows = facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
     return element("dl", { class: "facts" }, ...rows);
   }
@@ -198,7 +213,7 @@ export class Inspector {
     const first = run.status === "failed" ? "error" : "output";
     const chosen = this.#isChosen && tabs.some((tab) => tab.id === this.#tab) ? this.#tab : first;
     let drawn = false;
-    this.#content.replaceChildren(...tabsView("Node run", tabs, chosen, (id) => {
+    this.#content.replaceChildren(...tabsView(gettext("Node run"), tabs, chosen, (id) => {
       this.#tab = id;
       this.#isChosen ||= drawn;
       if (id === "logs") logs.show();
@@ -221,25 +236,25 @@ export class Inspector {
       lineage.append(...lineageView(`${path}output/`, run.runIndex, totals, this.nodes, this.onChoose));
     });
     const made = deliveriesView(this.execution, run, answer.deliveries);
-    const digest = run.endedAt ? digestView("Output digest", answer.digest) : [];
+    const digest = run.endedAt ? digestView(gettext("Output digest"), answer.digest) : [];
     const sources = sourcesView(answer.sources, this.nodes, this.onChoose);
     const output = this.#side(run, path, "outputs", outputs, totals, [...made, lineage, ...digest]);
     const input = this.#side(run, path, "inputs", answer.inputs, answer.totals.inputs, sources);
     const tabs = [
-      { id: "input", label: "Input", panel: input },
-      { id: "output", label: "Output", panel: output },
-      { id: "parameters", label: "Parameters", panel: parametersView(answer) },
-      { id: "logs", label: "Logs", panel: logs.root },
+      { id: "input", label: gettext("Input"), panel: input },
+      { id: "output", label: gettext("Output"), panel: output },
+      { id: "parameters", label: gettext("Parameters"), panel: parametersView(answer) },
+      { id: "logs", label: gettext("Logs"), panel: logs.root },
       {
         id: "attempts",
-        label: "Attempts",
+        label: gettext("Attempts"),
         panel: attemptsView(run, answer),
         count: answer.attempts.length ? answer.attempt : 0,
       },
     ].map((tab) => ({ ...tab, panel: element("div", { class: "tab-panel" }, tab.panel) }));
     if (run.status !== "failed") return tabs;
     const panel = element("div", { class: "tab-panel" }, failureView(answer, path));
-    return [{ id: "error", label: "Error", panel }, ...tabs];
+    return [{ id: "error", label: gettext("Error"), panel }, ...tabs];
   }
 
   /**
@@ -251,44 +266,49 @@ export class Inspector {
    * @param {HTMLElement[]} further what follows the items
    */
   #side(run, path, kind, lists, totals, further) {
-    const title = kind === "inputs" ? "Input" : "Output";
+    const [title, name] = kind === "inputs"
+      ? [gettext("Input"), gettext("input")]
+      : [gettext("Output"), gettext("output")];
     const all = Object.values(totals).reduce((sum, total) => sum + total, 0);
     const filled = Object.entries(lists).filter(([, items]) => items.length);
-    const parts = filled.map(([name, items]) => {
-      const total = totals[name];
+    const parts = filled.map(([port, items]) => {
+      const total = totals[port];
       const part = element("div", { class: "items" });
-      if (name !== "main") part.append(element("small", { class: "port" }, `${name} · ${counted(total, "item")}`));
+      if (port !== "main") part.append(element("small", { class: "port" }, `${port} · ${itemCount(total)}`));
       /** @param {number} offset @param {number} limit */
       const load = async (offset, limit) => {
         const page = await fetchJson(
           `${path}output/?run_index=${run.runIndex}&offset=${offset}&limit=${limit}&max_bytes=${MAX_BYTES}`,
         );
-        return page[kind][name] ?? [];
+        return page[kind][port] ?? [];
       };
-      const label = filled.length > 1 ? `${title.toLowerCase()} ${name}` : title.toLowerCase();
+      const label = filled.length > 1 ? `${name} ${port}` : name;
       const files = element("div");
       import("./files.js").then(({ filesView }) => files.append(...filesView(this.execution, items)));
       part.append(files, new DataView(items, { label, total, load }).root);
       return part;
     });
-    const head = element("h3", {}, title, element("small", {}, counted(all, "item")));
-    const content = parts.length ? parts : [element("p", { class: "muted" }, "No items")];
+    const head = element("h3", {}, title, element("small", {}, itemCount(all)));
+    const content = parts.length ? parts : [element("p", { class: "muted" }, gettext("No items"))];
     return element("section", { class: "side", "aria-label": title }, head, ...content, ...further);
   }
 }
 
+/** @param {number} count */
+const itemCount = (count) => ngettext("{count} item", "{count} items", count);
+
 /** @param {NodeRunAnswer} answer */
 function parametersView(answer) {
   const { parameters, parameters_item: item, parameters_truncated: truncated } = answer;
-  const about = item === null ? "without expressions" : `evaluated for item ${item}`;
-  const head = element("h3", {}, "Parameters", element("small", {}, parameters ? about : ""));
+  const about = item === null ? gettext("without expressions") : gettext("evaluated for item {item}", { item });
+  const head = element("h3", {}, gettext("Parameters"), element("small", {}, parameters ? about : ""));
   /** @type {HTMLElement[]} */
   const parts = [head];
-  if (!parameters) parts.push(element("p", { class: "muted" }, "The expressions have not been evaluated."));
+  if (!parameters) parts.push(element("p", { class: "muted" }, gettext("The expressions have not been evaluated.")));
   else if (!Object.keys(parameters).length) {
-    parts.push(element("p", { class: "muted" }, "This node has no parameters."));
-  } else parts.push(new DataView(parameters, { label: "parameters" }).root);
-  if (truncated) parts.push(element("small", { class: "rest" }, "Long values are cut."));
+    parts.push(element("p", { class: "muted" }, gettext("This node has no parameters.")));
+  } else parts.push(new DataView(parameters, { label: gettext("parameters") }).root);
+  if (truncated) parts.push(element("small", { class: "rest" }, gettext("Long values are cut.")));
   parts.push(...exchangesView(answer.exchange, answer.request_digest));
-  return element("section", { class: "side", "aria-label": "Parameters" }, ...parts);
+  return element("section", { class: "side", "aria-label": gettext("Parameters") }, ...parts);
 }

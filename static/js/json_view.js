@@ -1,6 +1,7 @@
 /** JSON as a coloured tree. Large values are drawn when they are opened; cut ones say how much is missing. */
 import { write } from "./exact_json.js";
-import { element, number } from "./page.js";
+import { element } from "./page.js";
+import { ngettext } from "./translations.js";
 
 /** @import { Path } from "./json_paths.js" */
 /** @type {WeakMap<Element, { key: string | number, value: unknown }>} what a line shows */
@@ -25,7 +26,10 @@ function scalar(value) {
   }
   const rest = value.length - MAX_TEXT;
   const text = element("span", { class: "string" }, JSON.stringify(rest > 0 ? value.slice(0, MAX_TEXT) : value));
-  if (rest > 0) text.append(element("small", {}, ` … ${number(rest)} more characters`));
+  if (rest > 0) {
+    const more = ngettext("… {count} more character", "… {count} more characters", rest);
+    text.append(element("small", {}, ` ${more}`));
+  }
   return text;
 }
 
@@ -95,7 +99,7 @@ function childLines(value) {
     line(Array.isArray(value) ? Number(name) : name, child, lines(child) < SMALL)
   );
   const rest = children.length - MAX_CHILDREN;
-  return rest > 0 ? [...drawn, element("small", {}, `… ${number(rest)} more`)] : drawn;
+  return rest > 0 ? [...drawn, element("small", {}, ngettext("… {count} more", "… {count} more", rest))] : drawn;
 }
 
 /**

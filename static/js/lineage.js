@@ -1,5 +1,6 @@
 /** Where the items of a node run came from and where they went, fetched when it is opened. */
-import { counted, element, request } from "./page.js";
+import { element, request } from "./page.js";
+import { gettext, ngettext, textWith } from "./translations.js";
 
 /** @import { GraphNode } from "./types.js" */
 /** @typedef {{ node: string, run_index: number, output: string | null, item: number | null }} Link */
@@ -22,7 +23,7 @@ export function lineageView(path, runIndex, totals, nodes, onChoose) {
   const most = Math.max(0, ...Object.values(totals));
   if (!most) return [];
   const body = element("div", { class: "lineage-items" });
-  const summary = element("summary", {}, "Where the items came from and went");
+  const summary = element("summary", {}, gettext("Where the items came from and went"));
   const opened = element("details", { class: "lineage" }, summary, body);
   let offset = 0;
   const more = async () => {
@@ -38,7 +39,8 @@ export function lineageView(path, runIndex, totals, nodes, onChoose) {
       if (offset < most) body.append(moreButton(more));
     } catch { // no connection, or no JSON
       button?.remove();
-      body.append(element("p", { class: "empty" }, "Couldn't load where the items came from."), moreButton(more));
+      const text = gettext("Couldn't load where the items came from.");
+      body.append(element("p", { class: "empty" }, text), moreButton(more));
     }
   };
   opened.addEventListener("toggle", () => {
@@ -49,7 +51,7 @@ export function lineageView(path, runIndex, totals, nodes, onChoose) {
 
 /** @param {() => void} more */
 function moreButton(more) {
-  const button = element("button", { type: "button", class: "link" }, "Show more");
+  const button = element("button", { type: "button", class: "link" }, gettext("Show more"));
   button.addEventListener("click", more, { once: true });
   return button;
 }
@@ -65,15 +67,19 @@ function rows(found, offset, nodes, onChoose) {
   const to = { lists: found.destinations, totals: found.totals.destinations };
   return Object.entries(found.lineage).flatMap(([output, lists]) =>
     lists.map((_, place) => {
-      const name = output === "main" ? `Item ${offset + place}` : `${output} · item ${offset + place}`;
-      const origins = linksView(from, output, place, "no item: it entered or was made here", nodes, onChoose);
-      const destinations = linksView(to, output, place, "nowhere", nodes, onChoose);
+      const item = offset + place;
+      const name = output === "main"
+        ? gettext("Item {item}", { item })
+        : `${output} · ${gettext("item {item}", { item })}`;
+      const none = gettext("no item: it entered or was made here");
+      const origins = linksView(from, output, place, none, nodes, onChoose);
+      const destinations = linksView(to, output, place, gettext("nowhere"), nodes, onChoose);
       return element(
         "p",
         {},
         element("b", {}, name),
-        element("span", {}, "from ", ...origins),
-        element("span", {}, "to ", ...destinations),
+        element("span", {}, ...textWith(gettext("from {origins}"), { origins })),
+        element("span", {}, ...textWith(gettext("to {destinations}"), { destinations })),
       );
     })
   );
@@ -86,25 +92,33 @@ function rows(found, offset, nodes, onChoose) {
  * @param {string} none what to show if there are no links
  * @param {Map<string, GraphNode>} nodes
  * @param {OnChoose} onChoose
- * @returns {(Node | string)[]}
+ * @returns {Node}
  */
 function linksView(links, output, place, none, nodes, onChoose) {
   const list = links.lists[output][place];
-  if (list === null) return ["unknown: this node does not tell"];
+  const found = document.createDocumentFragment();
   const total = links.totals[output][place] ?? 0;
-  if (!total) return [none];
-  const parts = list.slice(0, LINKS).flatMap((link, index) => [index ? ", " : "", linkView(link, nodes, onChoose)]);
-  const rest = total - Math.min(list.length, LINKS);
-  return rest ? [...parts, ` and ${counted(rest, "more item")}`] : parts;
+  if (list === null) found.append(gettext("unknown: this node does not tell"));
+  else if (!total) found.append(none);
+  else {
+    found.append(
+      ...list.slice(0, LINKS).flatMap((link, index) => [index ? ", " : "", linkView(link, nodes, onChoose)]),
+    );
+    const rest = total - Math.min(list.length, LINKS);
+    if (rest) found.append(` ${ngettext("and {count} more item", "and {count} more items", rest)}`);
+  }
+  return found;
 }
 
 /** @param {Link} link @param {Map<string, GraphNode>} nodes @param {OnChoose} onChoose */
 function linkView(link, nodes, onChoose) {
   const name = nodes.get(link.node)?.name ?? link.node;
-  const run = link.run_index ? ` · run ${link.run_index + 1}` : "";
-  const output = link.output && link.output !== "main" ? ` · ${link.output}` : "";
-  const item = link.item === null ? " · an item that it does not tell" : ` · item ${link.item}`;
-  const button = element("button", { type: "button", class: "link" }, `${name}${run}${output}${item}`);
+  const { output, item } = link;
+  const words = [name];
+  if (link.run_index) words.push(gettext("run {run}", { run: link.run_index + 1 }));
+  if (output && output !== "main") words.push(output);
+  words.push(item === null ? gettext("an item that it does not tell") : gettext("item {item}", { item }));
+  const button = element("button", { type: "button", class: "link" }, words.join(" · "));
   button.addEventListener("click", () => onChoose(link.node, link.run_index));
   return button;
 }

@@ -7,15 +7,16 @@ import { EventStream } from "./event_stream.js";
 import { withdrawalText } from "./event_text.js";
 import { addRun, apply, emptyState } from "./fold.js";
 import { GraphPanel } from "./graph_panel.js";
-import { Inspector } from "./inspector.js";
-import { byId, data, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
+import { byId, data, element, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
 import { progressWords, usualWords } from "./progress_text.js";
 import { estimate } from "./progress.js";
 import "./refresh.js";
 import { RunPicker } from "./run_picker.js";
-import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
+import { earlier, ENDED, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** The player of a replay, loaded where there is one. */
 const Player = data.replay ? (await import("./replay.js")).Player : null;
@@ -38,7 +39,10 @@ for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 /
   byId(id).addEventListener("click", () => timeline.view.zoom(act));
 }
 byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
-const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
+/** @type {import("./inspector.js").Inspector | null} loaded for the first run that is shown */
+let inspector = null;
+/** @type {Promise<void> | null} */
+let loading = null;
 /** @type {import("./group_view.js").GroupView | null} loaded for the first group */
 let groupView = null;
 const log = new EventLog(
@@ -74,9 +78,10 @@ const schedule = () => cycle.request();
 
 function drawSummary() {
   drawing = state.sequence;
-  if (held) return void (byId("progress-text").textContent = "Loading…");
+  if (held) return void (byId("progress-text").textContent = gettext("Loading…"));
   if (state.sequence) { // before, the page shows what the server knows
-    byId("status").dataset.status = byId("status").textContent = state.status;
+    byId("status").dataset.status = state.status;
+    byId("status").textContent = statusText(state.status);
     drawControls();
   }
   if (!player) drawDecisions(); // a replay has nothing to decide
@@ -133,10 +138,13 @@ function drawProgress() {
   byId("cached").hidden = !state.cachedFrom;
   if (state.cachedFrom) byId("cached-from", HTMLAnchorElement).href = `/executions/${state.cachedFrom}/`;
   byId("withdrawn").hidden = !state.withdrawn;
-  if (state.withdrawn) byId("withdrawn").textContent = `Execution cancelled: ${withdrawalText(state.withdrawn)}.`;
+  if (state.withdrawn) {
+    const deliveries = withdrawalText(state.withdrawn);
+    byId("withdrawn").textContent = gettext("Execution cancelled: {deliveries}.", { deliveries });
+  }
   byId("error").hidden = !state.error;
   const failed = state.error?.node;
-  byId("error-node").textContent = failed ? names.get(failed) ?? failed : state.status;
+  byId("error-node").textContent = failed ? names.get(failed) ?? failed : statusText(state.status);
   byId("error-message").textContent = state.error?.message ?? "";
   byId("error").title = state.error?.message ?? "";
 }
@@ -169,7 +177,7 @@ function inspect() {
   if (group) {
     timeline.choose(node, 0);
     runPicker.show(node, 0, 0);
-    inspector.leave();
+    inspector?.leave();
     return void showGroup(node, group);
   }
   groupView?.leave();
@@ -179,7 +187,20 @@ function inspect() {
   if (missing) return void fetchRun(node, runIndex);
   timeline.choose(node, runIndex, panel.drawnAs(node));
   runPicker.show(node, runIndex, latest);
-  inspector.show(state, node, runIndex, now());
+  if (inspector) inspector.show(state, node, runIndex, now());
+  else loadInspector();
+}
+
+/** Load what shows a node run, and show the chosen one. If it cannot be loaded, the user chooses again. */
+function loadInspector() {
+  loading ??= import("./inspector.js").then(({ Inspector }) => {
+    inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
+    inspect();
+  }, () => {
+    chosen = loading = null;
+    const text = gettext("Couldn't load the node run. Select it again.");
+    byId("inspector").replaceChildren(element("p", { class: "empty" }, text));
+  });
 }
 
 /** @param {string} id @param {import("./types.js").NodeGroup} group */
@@ -273,13 +294,16 @@ function watch(after) {
     onError: ({ detail }) => toast(detail, "failed"),
   });
 }
+if (ENDED.has(byId("status").dataset.status ?? "")) loadInspector(); // to be there with the events
 watch(held ? data.head - TAIL : 0);
 if (held) joinLate(held);
 byId("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
 const CANCELLING = {
-  title: "Cancel this execution?",
-  text: "Running nodes are stopped, and pending deliveries are withdrawn. You cannot undo this; you can rerun it.",
-  verb: "Cancel execution",
+  title: gettext("Cancel this execution?"),
+  text: gettext(
+    "Running nodes are stopped, and pending deliveries are withdrawn. You cannot undo this; you can rerun it.",
+  ),
+  verb: gettext("Cancel execution"),
   danger: true,
 };
 async function sure() {
@@ -294,7 +318,7 @@ for (const action of ["cancel", "pause", "resume"]) {
     try {
       const execution = await send("POST", `/api/executions/${data.execution}/${action}/`, {});
       pausing = execution.pause_requested;
-      if (pausing) toast("The execution pauses when its running nodes finish.");
+      if (pausing) toast(gettext("The execution pauses when its running nodes finish."));
     } catch (error) {
       toast(messageOf(error), "failed");
     }
@@ -315,7 +339,7 @@ findById("rerun")?.addEventListener("click", async () => {
     (await rerunDialog).open();
   } catch {
     rerunDialog = null;
-    toast("The dialog could not be loaded. Check the connection and try again.", "failed");
+    toast(gettext("The dialog could not be loaded. Check the connection and try again."), "failed");
   }
 });
 findById("replay")?.addEventListener("click", async () => {

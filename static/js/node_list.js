@@ -1,5 +1,6 @@
 /** The nodes of the graph as a list, in the order of the layout, with their states. */
-import { element, icon, number } from "./page.js";
+import { element, icon } from "./page.js";
+import { number } from "./translations.js";
 
 /** @import { Graph } from "./types.js" */
 /** @typedef {{row: HTMLElement, text: HTMLElement, count: HTMLElement, key: string, show: () => void}} Row */

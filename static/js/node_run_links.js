@@ -1,5 +1,7 @@
 /** Links from a node run to where its items came from, and to the executions and deliveries that it made. */
-import { counted, element } from "./page.js";
+import { element } from "./page.js";
+import { gettext, ngettext } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** @import { GraphNode, NodeRunAnswer, Run } from "./types.js" */
 
@@ -12,17 +14,14 @@ import { counted, element } from "./page.js";
 export function sourcesView(sources, nodes, onChoose) {
   if (!sources.length) return [];
   const links = sources.map(({ node, run_index: runIndex, output, items }) => {
-    const run = runIndex ? ` · run ${runIndex + 1}` : "";
-    const port = output === "main" ? "" : ` · ${output}`;
-    const button = element(
-      "button",
-      { type: "button", class: "link" },
-      `${nodes.get(node)?.name ?? node}${run}${port}`,
-    );
+    const words = [nodes.get(node)?.name ?? node];
+    if (runIndex) words.push(gettext("run {run}", { run: runIndex + 1 }));
+    if (output !== "main") words.push(output);
+    const button = element("button", { type: "button", class: "link" }, words.join(" · "));
     button.addEventListener("click", () => onChoose(node, runIndex));
-    return element("li", {}, button, element("small", {}, counted(items, "item")));
+    return element("li", {}, button, element("small", {}, ngettext("{count} item", "{count} items", items)));
   });
-  return [linkList("From", links)];
+  return [linkList(gettext("From"), links)];
 }
 
 /**
@@ -38,14 +37,17 @@ export function deliveriesView(execution, run, { count, newest }) {
       "li",
       {},
       element("a", { class: "link mono", href: `/webhooks/deliveries/${id}/` }, `${id.slice(0, 8)}…${id.slice(-4)}`),
-      element("span", { class: "status", "data-status": status }, code ? `${status} · ${code}` : status),
+      element(
+        "span",
+        { class: "status", "data-status": status },
+        code ? `${statusText(status)} · ${code}` : statusText(status),
+      ),
     )
   );
   const href = `/webhooks/deliveries/?execution=${execution}`;
-  links.push(
-    element("li", {}, element("a", { class: "link", href }, `All ${counted(count, "delivery", "deliveries")}`)),
-  );
-  return [linkList(`Deliveries of ${run.name}`, links)];
+  const all = ngettext("All {count} delivery", "All {count} deliveries", count);
+  links.push(element("li", {}, element("a", { class: "link", href }, all)));
+  return [linkList(gettext("Deliveries of {name}", { name: run.name }), links)];
 }
 
 /** @param {string} title @param {HTMLElement[]} links */

@@ -1,4 +1,5 @@
 /** Finds nodes by name, type or id. Enter goes to the next match, Escape ends the search. */
+import { gettext } from "./translations.js";
 
 /** @import { Graph } from "./types.js" */
 /** @typedef {{match: (ids: Set<string> | null) => void}} Shown what shows which nodes match */
@@ -38,7 +39,9 @@ export class NodeSearch {
 
   #say() {
     const { length } = this.#found;
-    const place = this.#at < 0 ? `${length} found` : `${this.#at + 1} of ${length}`;
+    const place = this.#at < 0
+      ? gettext("{count} found", { count: length })
+      : gettext("{number} of {count}", { number: this.#at + 1, count: length });
     this.count.textContent = this.input.value.trim() ? place : "";
   }
 

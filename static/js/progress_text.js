@@ -1,5 +1,6 @@
 /** The words for how far an execution is. */
-import { counted, duration, number } from "./page.js";
+import { duration } from "./page.js";
+import { gettext, ngettext, number } from "./translations.js";
 
 /** @import { Estimate } from "./progress.js" */
 /** @import { Expected, State } from "./types.js" */
@@ -17,22 +18,26 @@ export function progressWords(state, found, percent, completed, total, now, expe
   const words = [];
   const { part } = found;
   const running = state.status === "running";
-  if (percent !== null && (found.leftMs !== null || !running)) words.push(`${percent}%`);
+  if (percent !== null && (found.leftMs !== null || !running)) words.push(gettext("{percent}%", { percent }));
   if (running && part) words.push(partWords(part, found.leftMs === null));
-  words.push(state.cachedFrom ? "served from the cache" : `${completed}/${total} nodes`);
-  if (state.summary) words.push(`took ${duration(state.summary.duration_ms)}`);
+  if (state.cachedFrom) words.push(gettext("served from the cache"));
+  else words.push(gettext("{completed}/{total} nodes", { completed, total }));
+  if (state.summary) words.push(gettext("took {time}", { time: duration(state.summary.duration_ms) }));
   else words.push(duration(Math.max(0, now - (state.startedAt ? Date.parse(state.startedAt) : now))));
-  if (found.leftMs !== null) words.push(`about ${roughly(found.leftMs)} left`);
+  if (found.leftMs !== null) words.push(gettext("about {time} left", { time: roughly(found.leftMs) }));
   const usual = expected.duration_ms;
   if (usual && !state.cachedFrom && (found.late || state.status === "completed")) {
-    words.push(`usually ${duration(usual.p50)}`);
+    words.push(gettext("usually {time}", { time: duration(usual.p50) }));
   }
   return words.join(" · ");
 }
 
 /** @param {import("./progress.js").Part} part @param {boolean} alone whether its share is the only one that is known */
-const partWords = ({ name, done, total }, alone) =>
-  `${name}: ${number(done)} of ${counted(total, "item")}${alone ? ` (${Math.floor((done / total) * 100)}%)` : ""}`;
+function partWords({ name, done, total }, alone) {
+  const values = { name, done: number(done) };
+  const part = ngettext("{name}: {done} of {count} item", "{name}: {done} of {count} items", total, values);
+  return alone ? gettext("{part} ({percent}%)", { part, percent: Math.floor((done / total) * 100) }) : part;
+}
 
 /** Return a time without a precision that an estimate does not have. @param {number} ms */
 function roughly(ms) {
@@ -46,7 +51,10 @@ function roughly(ms) {
 
 /** Say what is usual, and how that is known. @param {Expected} expected */
 export function usualWords({ executions, same_version: same, duration_ms: usual }) {
-  if (!usual) return "There is no earlier completed execution to estimate the time from.";
-  const source = `${counted(executions, "earlier execution")}${same ? " of this version" : ""}`;
-  return `Usually ${duration(usual.p50)}; 95% within ${duration(usual.p95)} (${source}).`;
+  if (!usual) return gettext("There is no earlier completed execution to estimate the time from.");
+  const source = same
+    ? ngettext("{count} earlier execution of this version", "{count} earlier executions of this version", executions)
+    : ngettext("{count} earlier execution", "{count} earlier executions", executions);
+  const [time, most] = [duration(usual.p50), duration(usual.p95)];
+  return gettext("Usually {time}; 95% within {most} ({source}).", { time, most, source });
 }

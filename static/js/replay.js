@@ -5,6 +5,7 @@
 import { momentText, momentTitle } from "./moments.js";
 import { buttonById, byId, duration, inputById, messageOf, RequestError, send } from "./page.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
 
 /** @import { Envelope, Replay, ReplayFacts } from "./types.js" */
 
@@ -117,7 +118,8 @@ export class Player {
   end() {
     this.#ended = true;
     const { state, duration_ms: duration } = this.facts;
-    if (state === "cancelled" || state === "expired") toast(`The replay was ${state}.`, "failed");
+    if (state === "cancelled") toast(gettext("The replay was cancelled."), "failed");
+    else if (state === "expired") toast(gettext("The replay was expired."), "failed");
     else this.facts = { ...this.facts, state: "completed", offset_ms: duration };
     this.#draw();
     this.page.changed();
@@ -208,11 +210,11 @@ export class Player {
 
   #draw() {
     const { state, speed, total } = this.facts;
-    const label = this.#ended ? "Play again" : this.playing ? "Pause" : "Play";
+    const label = this.#ended ? gettext("Play again") : this.playing ? gettext("Pause") : gettext("Play");
     const play = byId("player-play");
     byId("player").dataset.state = state;
     play.setAttribute("aria-label", label);
-    play.title = `${label} (Space)`;
+    play.title = gettext("{label} (Space)", { label });
     play.dataset.shows = this.playing ? "pause" : "play";
     buttonById("player-back").disabled = this.#events.length === 0;
     buttonById("player-forward").disabled = this.#events.length >= total;
@@ -227,10 +229,11 @@ export class Player {
     const { duration_ms: whole, total } = this.facts;
     if (!this.#dragged) this.#scrubber.value = String(offset);
     this.#scrubber.style.setProperty("--part", `${whole ? (offset / whole) * 100 : 100}%`);
-    this.#scrubber.setAttribute("aria-valuetext", `${duration(offset)} of ${duration(whole)}`);
+    const times = { time: duration(offset), whole: duration(whole) };
+    this.#scrubber.setAttribute("aria-valuetext", gettext("{time} of {whole}", times));
     byId("player-at").textContent = duration(offset);
     byId("player-whole").textContent = duration(whole);
-    byId("player-count").textContent = `event ${this.#events.length} of ${total}`;
+    byId("player-count").textContent = gettext("event {event} of {total}", { event: this.#events.length, total });
     const clock = byId("player-clock");
     clock.textContent = momentText(this.time, "second");
     clock.title = momentTitle(this.time);

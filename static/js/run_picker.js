@@ -1,6 +1,7 @@
 /** Goes to a run of the chosen node: by its number, or to the next one that failed. */
-import { counted, element, fetchJson, number } from "./page.js";
+import { element, fetchJson } from "./page.js";
 import { toast } from "./toast.js";
+import { gettext, ngettext, number, textWith } from "./translations.js";
 
 export class RunPicker {
   #node = "";
@@ -12,10 +13,13 @@ export class RunPicker {
     this.form = form;
     this.execution = execution;
     this.onChoose = onChoose;
-    this.input = element("input", { type: "number", min: "1", "aria-label": "Run number", inputmode: "numeric" });
+    const label = gettext("Run number");
+    this.input = element("input", { type: "number", min: "1", "aria-label": label, inputmode: "numeric" });
     this.total = element("small");
-    this.failed = element("button", { type: "button", class: "small quiet" }, "Next failed");
-    form.append(element("small", {}, "Run"), this.input, this.total, this.failed);
+    this.failed = element("button", { type: "button", class: "small quiet" }, gettext("Next failed"));
+    const labelled = textWith(gettext("Run {number}"), { number: this.input });
+    const parts = labelled.map((part) => (typeof part === "string" ? element("small", {}, part.trim()) : part));
+    form.append(...parts, this.total, this.failed);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#go();
@@ -32,16 +36,17 @@ export class RunPicker {
     this.form.hidden = last === 0;
     this.input.max = String(last + 1);
     if (changed) this.input.value = String(runIndex + 1);
-    this.total.textContent = `of ${number(last + 1)}`;
+    this.total.textContent = gettext("of {count}", { count: number(last + 1) });
   }
 
   #go() {
     const wanted = Math.round(Number(this.input.value));
     if (!(wanted >= 1 && wanted <= this.#last + 1)) {
-      toast(
-        `There is no run ${this.input.value || "without a number"}. The node has ${counted(this.#last + 1, "run")}.`,
-        "failed",
-      );
+      const { value } = this.input;
+      const none = value
+        ? gettext("There is no run {run}.", { run: value })
+        : gettext("There is no run without a number.");
+      toast(`${none} ${ngettext("The node has {count} run.", "The node has {count} runs.", this.#last + 1)}`, "failed");
       this.input.value = String(this.#runIndex + 1);
     } else if (wanted - 1 !== this.#runIndex) this.onChoose(this.#node, wanted - 1);
   }
@@ -55,9 +60,9 @@ export class RunPicker {
       const [next] = await fetchJson(`${path}${this.#runIndex + 1}`);
       const [first] = next ? [next] : await fetchJson(`${path}0`);
       if (first) this.onChoose(this.#node, first.run_index);
-      else toast("No run of this node has failed.");
+      else toast(gettext("No run of this node has failed."));
     } catch {
-      toast("The failed runs could not be loaded. Try again.", "failed");
+      toast(gettext("The failed runs could not be loaded. Try again."), "failed");
     } finally {
       this.failed.disabled = false;
     }

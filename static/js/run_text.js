@@ -1,7 +1,9 @@
 /** What the graph and the list say of a node, or of a group of nodes. Pure. */
 import { progressText } from "./event_text.js";
 import { elapsed } from "./fold.js";
-import { counted, duration, number } from "./page.js";
+import { duration } from "./page.js";
+import { gettext, ngettext, number } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** @import { Run, State } from "./types.js" */
 
@@ -15,14 +17,22 @@ export const statusOf = (run) => (run.status === "running" && run.retries.length
 
 /** Return the state of a node run in a few words. @param {Run} run @param {number} now */
 export function runText(run, now) {
-  if (run.reusedFrom) return `reused${run.items === undefined ? "" : ` · ${counted(run.items, "item")}`}`;
-  if (statusOf(run) === "retrying") return `retrying · attempt ${run.attempt}`;
-  if (run.status === "failed") return run.error?.message ?? "failed";
+  if (run.reusedFrom) {
+    const items = run.items === undefined ? [] : [ngettext("{count} item", "{count} items", run.items)];
+    return [gettext("reused"), ...items].join(" · ");
+  }
+  if (statusOf(run) === "retrying") {
+    return `${statusText("retrying")} · ${gettext("attempt {attempt}", { attempt: run.attempt })}`;
+  }
+  if (run.status === "failed") return run.error?.message ?? statusText("failed");
   if (run.status === "running" && run.progress) return progressText(run.progress);
-  if (run.status !== "completed") return run.status;
-  const took = run.fromCache ? "cache" : duration(elapsed(run, now));
-  if (run.failedItems) return `${took} · ${number(run.failedItems)} of ${number(run.items ?? 0)} failed`;
-  return `${took} · ${counted(run.items ?? 0, "item")}`;
+  if (run.status !== "completed") return statusText(run.status);
+  const took = run.fromCache ? gettext("cache") : duration(elapsed(run, now));
+  if (run.failedItems) {
+    const [failed, all] = [number(run.failedItems), number(run.items ?? 0)];
+    return `${took} · ${gettext("{failed} of {all} failed", { failed, all })}`;
+  }
+  return `${took} · ${ngettext("{count} item", "{count} items", run.items ?? 0)}`;
 }
 
 /**
@@ -40,6 +50,10 @@ export function groupState(nodes, state) {
   const status = WORST.find((each) => counts.has(each)) ?? "";
   let done = 0;
   for (const each of DONE) done += counts.get(each) ?? 0;
-  const text = status ? `${number(done)}/${number(nodes.length)} done` : "";
-  return { status, done, text: NAMED.has(status) ? `${number(counts.get(status) ?? 0)} ${status} · ${text}` : text };
+  const text = status ? gettext("{done}/{all} done", { done: number(done), all: number(nodes.length) }) : "";
+  return { status, done, text: NAMED.has(status) ? `${statusCount(status, counts.get(status) ?? 0)} · ${text}` : text };
 }
+
+/** Return how many have a status: `2 running`. @param {string} status @param {number} count */
+export const statusCount = (status, count) =>
+  gettext("{count} {status}", { count: number(count), status: statusText(status) });

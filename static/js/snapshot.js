@@ -12,7 +12,7 @@ import { data, fetchJson } from "./page.js";
 
 const RUNS = 300; // the newest; the timeline asks for the others
 const RETRY_DELAY = 1000; // ms
-const ENDED = new Set(["completed", "failed", "cancelled", "timed_out"]);
+export const ENDED = new Set(["completed", "failed", "cancelled", "timed_out"]);
 const PATH = `/api/executions/${data.execution}/`;
 
 /**

@@ -4,6 +4,8 @@
  * @typedef {{before: number | undefined, limit: number, after: number, timer: number, promise: Promise<Page>,
  *            resolve: (page: Page) => void, reject: (error: Error) => void}} Reading
  */
+import { gettext } from "./translations.js";
+
 const READ_TIMEOUT = 10_000;
 const MAX_PAGE = 1000; // events, as the server allows
 const WITHOUT_GAPS = /^(execution|workflow|user):|^system$/; // `executions` skips the events of other users
@@ -65,7 +67,7 @@ export class Subscription {
   loadEarlier({ before, limit = 500 } = {}) {
     if (this.reading) return this.reading.promise;
     const { promise, resolve, reject } = Promise.withResolvers();
-    const timer = setTimeout(() => this.refuse("no_answer", "The server did not respond."), READ_TIMEOUT);
+    const timer = setTimeout(() => this.refuse("no_answer", gettext("The server did not respond.")), READ_TIMEOUT);
     this.reading = { before, limit: Math.min(limit, MAX_PAGE), after: 0, timer, promise, resolve, reject };
     if (this.connection.open && this.confirmed) this.read(); // else when the server has confirmed
     else if (this.ended) this.readAgain();
@@ -169,7 +171,7 @@ export class Subscription {
       this.connection.request(this);
       return false;
     }
-    const detail = `Events ${this.cursor + 1} to ${sequence} no longer exist.`;
+    const detail = gettext("Events {first} to {last} no longer exist.", { first: this.cursor + 1, last: sequence });
     this.cursor = sequence;
     call(this.handlers.onError, { code: "removed", detail });
     return true;

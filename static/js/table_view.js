@@ -1,6 +1,7 @@
 /** A list of objects as a table, and an object as a table of its fields. */
 import { preview } from "./json_view.js";
-import { counted, element } from "./page.js";
+import { element } from "./page.js";
+import { gettext, ngettext } from "./translations.js";
 
 const [MAX_ROWS, MAX_COLUMNS, CELL] = [500, 30, 80];
 
@@ -18,7 +19,7 @@ const text = (value) => (value === undefined ? "" : typeof value === "string" ? 
 export function tableView(value, wanted) {
   const rows = Array.isArray(value) ? value : Object.entries(isObject(value) ? value : { value });
   const isList = Array.isArray(value);
-  const columns = isList ? columnsOf(rows) : ["Field", "Value"];
+  const columns = isList ? columnsOf(rows) : [gettext("Field"), gettext("Value")];
   /** @param {any} row @param {number} index */
   const cells = (row, index) => {
     if (!isList) return [row[0], text(row[1])];
@@ -34,9 +35,16 @@ export function tableView(value, wanted) {
     element("tr", {}, ...row.map((cell) => element("td", { title: cell.slice(0, 500) }, cell.slice(0, 200))))
   );
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
-  const shown = element("div", { class: "data-table", tabindex: "0", role: "group", "aria-label": "Table" }, table);
-  if (!all.length) shown.append(element("p", { class: "muted" }, wanted ? `No row contains “${wanted}”.` : "No rows"));
-  if (all.length > MAX_ROWS) shown.append(element("small", {}, `The first ${counted(MAX_ROWS, "row")} are shown.`));
+  const attributes = { class: "data-table", tabindex: "0", role: "group", "aria-label": gettext("Table") };
+  const shown = element("div", attributes, table);
+  if (!all.length) {
+    const none = wanted ? gettext("No row contains “{text}”.", { text: wanted }) : gettext("No rows");
+    shown.append(element("p", { class: "muted" }, none));
+  }
+  if (all.length > MAX_ROWS) {
+    const first = ngettext("The first {count} row is shown.", "The first {count} rows are shown.", MAX_ROWS);
+    shown.append(element("small", {}, first));
+  }
   return shown;
 }
 

@@ -6,10 +6,12 @@ import { marks } from "./axis.js";
 import { elapsed } from "./fold.js";
 import { ExecutionLane } from "./execution_lane.js";
 import { drawAnswer, drawRuns, LanePaths, LaneTimes, MARK, Members, nearestOf } from "./lanes.js";
-import { data, duration, element, number } from "./page.js";
+import { data, duration, element } from "./page.js";
 import { TimeView } from "./time_view.js";
 import { groupState } from "./run_text.js";
 import { Track } from "./tracks.js";
+import { gettext, number } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** @import { Answer } from "./lanes.js" */
 /** @import { Graph, GraphNode, NodeGroup, Run, State } from "./types.js" */
@@ -290,7 +292,7 @@ export class Timeline {
  *  @param {number} now */
 function laneText(run, now) {
   if (!run) return "";
-  if (run.reusedFrom) return "reused";
-  if (run.status === "skipped") return "skipped";
+  if (run.reusedFrom) return gettext("reused");
+  if (run.status === "skipped") return statusText("skipped");
   return run.runIndex ? `×${number(run.runIndex + 1)}` : duration(elapsed(run, now));
 }

@@ -1,5 +1,6 @@
 /** Zoom, pan and fit of an SVG drawing: buttons, keys (+ − 0 arrows), dragging, and Ctrl with the wheel or a pinch. */
 import { element } from "./page.js";
+import { gettext } from "./translations.js";
 
 /** @import { Box } from "./types.js" */
 
@@ -143,9 +144,9 @@ export function viewport(svg, width, height, onShow = () => {}) {
   svg.after(element(
     "div",
     { class: "zoom" },
-    button("Zoom in", "+", () => zoom(STEP)),
-    button("Zoom out", "−", () => zoom(1 / STEP)),
-    button("Fit to view", "⤢", fit),
+    button(gettext("Zoom in"), "+", () => zoom(STEP)),
+    button(gettext("Zoom out"), "−", () => zoom(1 / STEP)),
+    button(gettext("Fit to view"), "⤢", fit),
   ));
   new ResizeObserver(([{ contentRect }]) => {
     size = { width: contentRect.width, height: contentRect.height };

@@ -330,6 +330,26 @@ def test_items_that_cannot_be_fetched_are_said_and_a_node_that_did_not_run_too(
     visitor.complaints.clear()
 
 
+def test_what_shows_a_node_run_is_loaded_when_one_is_selected_and_again_after_a_failure(
+    platform: Platform, visitor: Visitor
+) -> None:
+    definition = {
+        "name": "Waits long",
+        "nodes": [node("start", "manual_trigger"), node("slow", "wait", seconds=3600)],
+        "edges": [edge("start", "slow")],
+    }
+    page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
+    expect(page.locator("#status")).to_have_text("waiting")
+    page.route("**/js/inspector*.js", lambda route: route.abort())
+    page.locator("#graph .node", has_text="Start").click()
+    expect(page.locator("#inspector")).to_have_text("Couldn't load the node run. Select it again.")
+    page.unroute("**/js/inspector*.js")
+    page.locator("#graph .node", has_text="Start").click()
+    expect(page.get_by_role("region", name="Output")).to_contain_text("1 item")
+    assert len(visitor.complaints) == 1  # of the request that was cut off
+    visitor.complaints.clear()
+
+
 def test_an_execution_served_from_the_cache_says_so_and_leads_to_where_it_was_computed(
     platform: Platform, visitor: Visitor, server: Answering
 ) -> None:
