@@ -10,12 +10,16 @@ from urllib.parse import quote_plus
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from executions.domain.redaction import SHORTEST
 from workflow_platform.core.validation import field_errors
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
 SECRET: dict[str, JsonValue] = {"writeOnly": True, "format": "password"}
+
+
+def _(text: str) -> str:
+    """Mark a text that the page of credentials shows in its language. Here and in the API it stays English."""
+    return text
 
 
 def _printable(value: str) -> str:
@@ -55,7 +59,8 @@ def _http_url(value: str) -> str:
 
 HeaderSecret = Annotated[str, AfterValidator(_for_a_header)]
 Text = Annotated[str, AfterValidator(_printable)]
-_REDACTED = f"Redacted in outputs, errors and logs if it has at least {SHORTEST} characters."
+_REDACTED = _("Redacted in outputs, errors and logs if it has at least 6 characters.")
+"""The number is SHORTEST of `redaction`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +115,11 @@ def _basic(user: str, password: str) -> str:
 
 class BasicLogin(Fields):
     model_config = ConfigDict(title="Basic")
-    label = "Basic"
-    description = "A username and password (HTTP Basic authentication)."
+    label = _("Basic")
+    description = _("A username and password (HTTP Basic authentication).")
 
-    username: Annotated[str, AfterValidator(_no_colon)] = Field(title="Username", min_length=1, max_length=1000)
-    password: Text = Field("", title="Password", description=_REDACTED, max_length=4000, json_schema_extra=SECRET)
+    username: Annotated[str, AfterValidator(_no_colon)] = Field(title=_("Username"), min_length=1, max_length=1000)
+    password: Text = Field("", title=_("Password"), description=_REDACTED, max_length=4000, json_schema_extra=SECRET)
 
     def secrets(self) -> list[str]:
         # Some services take an API key as the username, with no password.
@@ -126,11 +131,11 @@ class BasicLogin(Fields):
 
 class BearerLogin(Fields):
     model_config = ConfigDict(title="Bearer")
-    label = "Bearer token"
-    description = "A token in the header Authorization: Bearer …"
+    label = _("Bearer token")
+    description = _("A token in the header Authorization: Bearer …")
 
     token: HeaderSecret = Field(
-        title="Token", description=_REDACTED, min_length=1, max_length=16_000, json_schema_extra=SECRET
+        title=_("Token"), description=_REDACTED, min_length=1, max_length=16_000, json_schema_extra=SECRET
     )
 
     def parts(self) -> Parts:
@@ -139,14 +144,14 @@ class BearerLogin(Fields):
 
 class HeaderLogin(Fields):
     model_config = ConfigDict(title="Header")
-    label = "Header"
-    description = "An API key in a header of your choice."
+    label = _("Header")
+    description = _("An API key in a header of your choice.")
 
     name: Annotated[str, AfterValidator(_header_name)] = Field(
-        title="Header", description="For example X-API-Key.", min_length=1, max_length=200
+        title=_("Header"), description=_("For example X-API-Key."), min_length=1, max_length=200
     )
     value: HeaderSecret = Field(
-        title="Value", description=_REDACTED, min_length=1, max_length=16_000, json_schema_extra=SECRET
+        title=_("Value"), description=_REDACTED, min_length=1, max_length=16_000, json_schema_extra=SECRET
     )
 
     def parts(self) -> Parts:
@@ -155,31 +160,33 @@ class HeaderLogin(Fields):
 
 class QueryLogin(Fields):
     model_config = ConfigDict(title="Query")
-    label = "Query parameter"
-    description = "An API key in the URL. Servers may log URLs; use a header if the service supports it."
+    label = _("Query parameter")
+    description = _("An API key in the URL. Servers may log URLs; use a header if the service supports it.")
 
-    name: Text = Field(title="Parameter", min_length=1, max_length=200)
-    value: Text = Field(title="Value", description=_REDACTED, min_length=1, max_length=4000, json_schema_extra=SECRET)
+    name: Text = Field(title=_("Parameter"), min_length=1, max_length=200)
+    value: Text = Field(
+        title=_("Value"), description=_REDACTED, min_length=1, max_length=4000, json_schema_extra=SECRET
+    )
 
     def parts(self) -> Parts:
         return Parts(query={self.name: self.value})
 
 
 class OAuth2ClientCredentials(Fields):
-    label = "OAuth2 client credentials"
-    description = "Fetches an access token with the client secret and renews it when it expires."
+    label = _("OAuth2 client credentials")
+    description = _("Fetches an access token with the client secret and renews it when it expires.")
 
-    token_url: Annotated[str, AfterValidator(_http_url)] = Field(title="Token URL", max_length=2000)
-    client_id: Text = Field(title="Client ID", min_length=1, max_length=1000)
+    token_url: Annotated[str, AfterValidator(_http_url)] = Field(title=_("Token URL"), max_length=2000)
+    client_id: Text = Field(title=_("Client ID"), min_length=1, max_length=1000)
     client_secret: Text = Field(
-        title="Client secret", description=_REDACTED, min_length=1, max_length=4000, json_schema_extra=SECRET
+        title=_("Client secret"), description=_REDACTED, min_length=1, max_length=4000, json_schema_extra=SECRET
     )
-    scope: Text = Field("", title="Scope", description="Separate several scopes with spaces.", max_length=2000)
-    audience: Text = Field("", title="Audience", description="Required by some services.", max_length=2000)
+    scope: Text = Field("", title=_("Scope"), description=_("Separate several scopes with spaces."), max_length=2000)
+    audience: Text = Field("", title=_("Audience"), description=_("Required by some services."), max_length=2000)
     authentication: Literal["basic", "body"] = Field(
         "basic",
-        title="Client authentication",
-        description="Send client ID and secret in a header (basic) or in the body.",
+        title=_("Client authentication"),
+        description=_("Send client ID and secret in a header (basic) or in the body."),
     )
 
     def basic(self) -> str:
@@ -197,44 +204,50 @@ class OAuth2ClientCredentials(Fields):
 
 
 class WebhookSecret(Fields):
-    label = "Webhook signing secret"
-    description = "The secret that signs requests to a webhook trigger. It is never sent."
+    label = _("Webhook signing secret")
+    description = _("The secret that signs requests to a webhook trigger. It is never sent.")
     for_requests = False
 
     secret: Text = Field(
-        title="Secret",
-        description="The secret as the calling service shows it; for Standard Webhooks whsec_… or a public key whpk_….",
+        title=_("Secret"),
+        description=_(
+            "The secret as the calling service shows it; for Standard Webhooks whsec_… or a public key whpk_…."
+        ),
         min_length=8,
         max_length=1000,
         json_schema_extra=SECRET,
     )
     previous: Text = Field(
         "",
-        title="Previous secret",
-        description="Also accepted while the service changes to a new secret. Afterwards, enter the new one here too.",
+        title=_("Previous secret"),
+        description=_(
+            "Also accepted while the service changes to a new secret. Afterwards, enter the new one here too."
+        ),
         max_length=1000,
         json_schema_extra=SECRET,
     )
 
 
 class PostgresLogin(Fields):
-    label = "PostgreSQL"
-    description = "A database and its login, for PostgreSQL nodes."
+    label = _("PostgreSQL")
+    description = _("A database and its login, for PostgreSQL nodes.")
     for_requests = False
 
     host: Text = Field(
         "",
-        title="Host",
-        description="If empty, each node sets the host, and the password is sent to any server that a node names"
-        " unless the allowed hosts restrict it.",
+        title=_("Host"),
+        description=_(
+            "If empty, each node sets the host, and the password is sent to any server that a node names"
+            " unless the allowed hosts restrict it."
+        ),
         max_length=253,
     )
-    port: int = Field(5432, title="Port", ge=1, le=65_535)
-    dbname: Text = Field("", title="Database", max_length=63)
-    user: Text = Field("", title="User", max_length=63)
-    password: str = Field("", title="Password", description=_REDACTED, max_length=1000, json_schema_extra=SECRET)
+    port: int = Field(5432, title=_("Port"), ge=1, le=65_535)
+    dbname: Text = Field("", title=_("Database"), max_length=63)
+    user: Text = Field("", title=_("User"), max_length=63)
+    password: str = Field("", title=_("Password"), description=_REDACTED, max_length=1000, json_schema_extra=SECRET)
     sslmode: Literal["disable", "prefer", "require", "verify-full"] = Field(
-        "prefer", title="TLS", description="verify-full also verifies the server's certificate."
+        "prefer", title=_("TLS"), description=_("verify-full also verifies the server's certificate.")
     )
 
     def secrets(self) -> list[str]:
@@ -242,13 +255,15 @@ class PostgresLogin(Fields):
 
 
 class CryptoSecret(Fields):
-    label = "Crypto secret"
-    description = "The key that crypto nodes sign with (HMAC). It is never sent."
+    label = _("Crypto secret")
+    description = _("The key that crypto nodes sign with (HMAC). It is never sent.")
     for_requests = False
 
     secret: str = Field(
-        title="Secret",
-        description=f"The key; text is used as UTF-8. {_REDACTED}",
+        title=_("Secret"),
+        description=_(
+            "The key; text is used as UTF-8. Redacted in outputs, errors and logs if it has at least 6 characters."
+        ),
         min_length=1,
         max_length=10_000,
         json_schema_extra=SECRET,

@@ -7,22 +7,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from executions.domain.attributes import KEY_PATTERN, MAX_KEY
 from executions.models import ColumnChoice
 from workflow_platform.core.accounts.models import User
 
-LABELS = {
-    "trigger": "Trigger",
-    "version": "Version",
-    "mode": "Mode",
-    "priority": "Priority",
-    "by": "Started by",
-    "failed_node": "Failed at node",
-    "attributes": "Attributes",
-    "queued": "Queued",
-    "started": "Started",
-    "ended": "Ended",
-    "duration": "Duration",
+LABELS: dict[str, str | Promise] = {
+    "trigger": _("Trigger"),
+    "version": _("Version"),
+    "mode": _("Mode"),
+    "priority": _("Priority"),
+    "by": _("Started by"),
+    "failed_node": _("Failed at node"),
+    "attributes": _("Attributes"),
+    "queued": _("Queued"),
+    "started": _("Started"),
+    "ended": _("Ended"),
+    "duration": _("Duration"),
+}
+_SORT_LABELS: dict[str, str | Promise] = {
+    "queued": _("Sort by queued"),
+    "ended": _("Sort by ended"),
+    "duration": _("Sort by duration"),
 }
 USUAL = ("trigger", "version", "queued", "duration")
 MAX_COLUMNS = 16
@@ -46,7 +54,12 @@ class Column:
     @property
     def label(self) -> str:
         """Return its heading."""
-        return LABELS.get(self.name) or self.attribute
+        return str(LABELS.get(self.name) or self.attribute)
+
+    @property
+    def sort_label(self) -> str:
+        """Return what its heading does; empty if nothing is sorted by it."""
+        return str(_SORT_LABELS.get(self.name, ""))
 
     @property
     def attribute(self) -> str:

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy as _
 
 from events import log
 from events.catalogue.stream_names import FEED
@@ -22,7 +23,13 @@ from workflow_platform.core.api.page_filters import uuid_or_none
 
 LISTED = 50
 MAX_COUNTED = 100
-SHOWS = {"mine": "For me", "open": "All open", "decided": "Decided"}
+SHOWS = {"mine": _("For me"), "open": _("All open"), "decided": _("Decided")}
+STATE_TEXTS = {
+    "approved": _("approved"),
+    "rejected": _("rejected"),
+    "expired": _("expired"),
+    "withdrawn": _("withdrawn"),
+}
 
 
 @login_required
@@ -81,6 +88,7 @@ def _row(wait: Wait, user: User, roles: dict[Any, Any]) -> dict[str, Any]:
     return {
         "wait": wait,
         "state": state,
+        "state_text": STATE_TEXTS.get(state, state),
         "may_decide": state == "open" and approvals.may_decide(wait, user, roles),
         "data": items_of(wait) if state == "open" else None,
         "comment": (wait.outcome or {}).get("comment", ""),

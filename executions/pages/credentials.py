@@ -11,6 +11,7 @@ from django.shortcuts import render
 from executions.credentials.usage import uses_of
 from executions.domain import credential_types
 from executions.models import Credential
+from executions.pages import credential_texts
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.workspace_choice import in_shown_workspace, offered
 
@@ -26,7 +27,7 @@ def credentials(request: HttpRequest) -> HttpResponse:
     visible = Credential.objects.visible_to(request.user, Role.EDITOR).select_related("workspace").defer("data")
     visible_rows = list(in_shown_workspace(visible, cast(User, request.user))[:LISTED])
     uses = uses_of(visible_rows)
-    labels = {name: kind.label for name, kind in credential_types.CREDENTIAL_TYPES.items()}
+    labels = {name: credential_texts.text(kind.label) for name, kind in credential_types.CREDENTIAL_TYPES.items()}
     rows: list[dict[str, Any]] = [
         {
             "row": row,
@@ -42,6 +43,6 @@ def credentials(request: HttpRequest) -> HttpResponse:
         "may_see": editor.exists(),
         "several_workspaces": editor.count() > 1,
         "workspaces": admin_of,
-        "page_data": {"types": credential_types.describe()},
+        "page_data": {"types": credential_texts.described()},
     }
     return render(request, "executions/credentials.html", context)

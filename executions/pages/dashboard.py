@@ -6,9 +6,12 @@ from contextlib import suppress
 from typing import cast
 from uuid import UUID
 
+from babel.numbers import format_decimal
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
 
 from events import log
 from events.catalogue.stream_names import FEED
@@ -100,9 +103,11 @@ def count(request: HttpRequest) -> HttpResponse:
     criteria = ExecutionFilters(request.GET, user).criteria()
     number = count_up_to(visible_workspaces(user, criteria), criteria)
     if number is None or number > MAX_COUNTED:
-        text = f"More than {MAX_COUNTED:,} executions" if number else "Many executions"
+        most = format_decimal(MAX_COUNTED, locale=get_language() or "en")
+        text = _("More than %(count)s executions") % {"count": most} if number else _("Many executions")
     else:
-        text = "1 execution" if number == 1 else f"{number:,} executions"
+        text = ngettext("%(count)s execution", "%(count)s executions", number)
+        text %= {"count": format_decimal(number, locale=get_language() or "en")}
     return HttpResponse(text, content_type="text/plain")
 
 

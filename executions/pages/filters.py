@@ -7,22 +7,42 @@ import shlex
 from typing import Any
 
 from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from executions.domain.statuses import ExecutionStatus
 from executions.listing import Criteria, ListOrder
 from executions.listing.columns import Column, chosen_columns, columns_of
 from executions.listing.criteria import ATTRIBUTE_PATTERN, MAX_ATTRIBUTES, MAX_SECONDS, MAX_TEXT
-from executions.models import Mode, Trigger, Workflow
+from executions.models import Workflow
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.workspace_choice import offered, shown_workspace
 from workflow_platform.core.api.page_filters import PageFilters
+from workflow_platform.templatetags.words import STATUSES
 
 SORTS = [
-    ("", "Newest first"),
-    ("queued", "Oldest first"),
-    ("-duration", "Longest first"),
-    ("duration", "Shortest first"),
-    ("-ended", "Ended last"),
+    ("", _("Newest first")),
+    ("queued", _("Oldest first")),
+    ("-duration", _("Longest first")),
+    ("duration", _("Shortest first")),
+    ("-ended", _("Ended last")),
+]
+TRIGGERS: list[tuple[str, str | Promise]] = [
+    ("", _("Any trigger")),
+    ("manual", pgettext_lazy("trigger", "Manual")),
+    ("api", pgettext_lazy("trigger", "Api")),
+    ("webhook", pgettext_lazy("trigger", "Webhook")),
+    ("schedule", pgettext_lazy("trigger", "Schedule")),
+    ("workflow", pgettext_lazy("trigger", "Workflow")),
+    ("rerun", pgettext_lazy("trigger", "Rerun")),
+    ("error", pgettext_lazy("trigger", "Error")),
+]
+MODES: list[tuple[str, str | Promise]] = [
+    ("", _("Any mode")),
+    ("live", pgettext_lazy("mode", "Live")),
+    ("test", pgettext_lazy("mode", "Test")),
+    ("debug", pgettext_lazy("mode", "Debug")),
 ]
 FURTHER = (
     "text",
@@ -39,27 +59,27 @@ FURTHER = (
 """Filters in the part of the form that opens."""
 _PLAIN = ("status", "mode", "min_duration", "max_duration", "q", "cause", "failed_node", "text", "attribute")
 _ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN)
-SEARCHED = (
+SEARCHED = _(
     "Words in the input, the outputs of nodes and the error of ended executions. The last word may be incomplete."
     " Field names, secrets, and inputs and outputs of more than 64 KiB are not searched."
 )
-_LABELS = {
-    "workspace": "Workspace",
-    "workflow": "Workflow",
-    "version": "Version",
-    "failed_node": "Failed at node",
-    "node_ran": "Node ran",
-    "node_failed": "Node failed",
-    "attribute": "Attribute",
-    "text": "Text in input or output",
-    "mode": "Mode",
-    "trigger": "Trigger",
-    "range": "Queued",
-    "since": "Since",
-    "until": "Until",
-    "min_duration": "Longer than",
-    "max_duration": "Shorter than",
-    "sort": "Sort by",
+_LABELS: dict[str, str | Promise] = {
+    "workspace": _("Workspace"),
+    "workflow": _("Workflow"),
+    "version": _("Version"),
+    "failed_node": _("Failed at node"),
+    "node_ran": _("Node ran"),
+    "node_failed": _("Node failed"),
+    "attribute": _("Attribute"),
+    "text": _("Text in input or output"),
+    "mode": _("Mode"),
+    "trigger": _("Trigger"),
+    "range": _("Queued"),
+    "since": _("Since"),
+    "until": _("Until"),
+    "min_duration": _("Longer than"),
+    "max_duration": _("Shorter than"),
+    "sort": _("Sort by"),
 }
 
 
@@ -92,11 +112,11 @@ class AttributesFormField(forms.CharField):
 class ExecutionFilters(PageFilters):
     """The filters of a list of executions. Invalid values are ignored."""
 
-    workspace = forms.ModelChoiceField(Workspace.objects.none(), required=False, empty_label="All workspaces")
+    workspace = forms.ModelChoiceField(Workspace.objects.none(), required=False, empty_label=_("All workspaces"))
     status = forms.MultipleChoiceField(
-        required=False, choices=[(s.value, s.value.replace("_", " ")) for s in ExecutionStatus]
+        required=False, choices=[(status.value, STATUSES[status.value]) for status in ExecutionStatus]
     )
-    workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Any workflow")
+    workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label=_("Any workflow"))
     version = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
     cause = forms.RegexField(r"^[0-9a-f]{16}\Z", required=False, widget=forms.HiddenInput)
     failed_node = forms.CharField(required=False, max_length=100)
@@ -104,8 +124,8 @@ class ExecutionFilters(PageFilters):
     node_failed = forms.CharField(required=False, max_length=100)
     attribute = AttributesFormField(required=False)
     text = forms.CharField(required=False, max_length=MAX_TEXT)
-    mode = forms.ChoiceField(required=False, choices=[("", "Any mode"), *Mode.choices])
-    trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
+    mode = forms.ChoiceField(required=False, choices=MODES)
+    trigger = forms.ChoiceField(required=False, choices=TRIGGERS)
     min_duration = forms.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
     max_duration = forms.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
     q = forms.CharField(required=False, max_length=MAX_TEXT)
@@ -126,12 +146,12 @@ class ExecutionFilters(PageFilters):
         for name, label in _LABELS.items():
             self.fields[name].widget.attrs["aria-label"] = label
         for name in ("min_duration", "max_duration"):
-            self.fields[name].widget.attrs |= {"placeholder": "seconds", "step": "any"}
-        self.fields["version"].widget.attrs["placeholder"] = "of the chosen workflow"
+            self.fields[name].widget.attrs |= {"placeholder": _("seconds"), "step": "any"}
+        self.fields["version"].widget.attrs["placeholder"] = _("of the chosen workflow")
         for name in ("failed_node", "node_ran", "node_failed"):
-            self.fields[name].widget.attrs |= {"list": "nodes", "placeholder": "id of a node"}
-        self.fields["attribute"].widget.attrs |= {"list": "attribute-keys", "placeholder": "key:value"}
-        self.fields["text"].widget.attrs |= {"placeholder": "words", "title": SEARCHED}
+            self.fields[name].widget.attrs |= {"list": "nodes", "placeholder": _("id of a node")}
+        self.fields["attribute"].widget.attrs |= {"list": "attribute-keys", "placeholder": _("key:value")}
+        self.fields["text"].widget.attrs |= {"placeholder": _("words"), "title": SEARCHED}
 
     def _offer(self, name: str, rows: Any) -> None:
         field = self.fields[name]

@@ -8,6 +8,12 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from workflow_platform.templatetags.words import mode_text, status_text, trigger_text
+
 Kind = Literal["inbound", "execution", "node_run", "event", "delivery", "attempt"]
 
 # The status colour of each outcome.
@@ -15,6 +21,8 @@ _COLOURS = {
     "delivered": "completed", "retry": "waiting", "failed": "failed", "lost": "waiting", "sending": "running",
     "pending": "pending", "cancelled": "cancelled",
 }  # fmt: skip
+_OUTCOMES: dict[str, str | Promise] = {"retry": gettext_lazy("retry"), "lost": gettext_lazy("lost")}
+"""Of attempts, besides those that are statuses."""
 
 
 @dataclass(slots=True)
@@ -94,17 +102,21 @@ class _RowBuilder:
         depth += bool(execution["inbound"])
         path = self._pages.execution(execution["id"])
         version = f"{self._pages.workflow(execution['workflow'])}?version={execution['workflow_version']}"
-        links = [("workflow", version)]
+        links = [(_("workflow"), version)]
         if execution["rerun_of"]:
-            links.append((f"rerun of …{execution['rerun_of'][-8:]}", self._pages.execution(execution["rerun_of"])))
+            label = _("rerun of …%(id)s") % {"id": execution["rerun_of"][-8:]}
+            links.append((label, self._pages.execution(execution["rerun_of"])))
         links += [
-            (f"rerun …{rerun['id'][-8:]} ({rerun['status']})", self._pages.execution(rerun["id"]))
+            (
+                _("rerun …%(id)s (%(status)s)") % {"id": rerun["id"][-8:], "status": status_text(rerun["status"])},
+                self._pages.execution(rerun["id"]),
+            )
             for rerun in self._reruns.get(execution["id"], [])
         ]
         yield Row(
             "execution", execution["id"], depth, execution["workflow_name"], path,
             _time(execution["started_at"] or execution["queued_at"]), _time(execution["ended_at"]),
-            execution["status"].replace("_", " "), execution["status"],
+            status_text(execution["status"]), execution["status"],
             f"v{execution['workflow_version']} · {_how(execution)} · …{execution['id'][-8:]}",
             execution["error"] or "", links, icon="executions",
         )  # fmt: skip
@@ -119,12 +131,12 @@ class _RowBuilder:
 
     def _node_run(self, run: dict[str, Any], path: str, depth: int) -> Iterator[Row]:
         number = f" #{run['run_index'] + 1}" if run["run_index"] else ""
-        details = [run["node_type"], f"attempt {run['attempt']}" if run["attempt"] > 1 else ""]
-        details += ["from cache" if run["from_cache"] else "", "reused" if run["taken_from"] else ""]
+        details = [run["node_type"], _("attempt %(number)s") % {"number": run["attempt"]} if run["attempt"] > 1 else ""]
+        details += [_("from cache") if run["from_cache"] else "", _("reused") if run["taken_from"] else ""]
         query = urlencode({"node": run["node"], "run": run["run_index"]})
         yield Row(
             "node_run", run["id"], depth, f"{run['name']}{number}", f"{path}?{query}",
-            _time(run["started_at"]), _time(run["ended_at"]), run["status"], run["status"],
+            _time(run["started_at"]), _time(run["ended_at"]), status_text(run["status"]), run["status"],
             " · ".join(filter(None, details)), run["error"] or "", icon="dot",
         )  # fmt: skip
         yield from self._caused({"events": [], "deliveries": run["deliveries"]}, depth + 1)
@@ -148,17 +160,18 @@ class _RowBuilder:
 
     def _delivery(self, delivery: dict[str, Any], depth: int) -> Iterator[Row]:
         path = self._pages.delivery(delivery["id"])
-        target = delivery["endpoint_name"] or delivery["url"] or "deleted endpoint"
-        links = [("endpoint", self._pages.endpoint(delivery["endpoint"]))] if delivery["endpoint"] else []
+        target = delivery["endpoint_name"] or delivery["url"] or _("deleted endpoint")
+        links = [(_("endpoint"), self._pages.endpoint(delivery["endpoint"]))] if delivery["endpoint"] else []
         details = [delivery["url"] if delivery["endpoint_name"] else delivery["method"]]
         if delivery["attempts_made"] > 1:
-            details.append(f"{delivery['attempts_made']} attempts")
-        if delivery["earlier_attempts"]:
-            details.append(f"{delivery['earlier_attempts']} earlier attempts on its page")
+            made = delivery["attempts_made"]
+            details.append(ngettext("%(number)s attempt", "%(number)s attempts", made) % {"number": made})
+        if earlier := delivery["earlier_attempts"]:
+            details.append(_("%(number)s earlier attempts on its page") % {"number": earlier})
         failed = delivery["status"] in {"failed", "cancelled"} or (delivery["error"] and not delivery["ended_at"])
         yield Row(
             "delivery", delivery["id"], depth, target, path, _time(delivery["created_at"]), _time(delivery["ended_at"]),
-            delivery["status"], _COLOURS.get(delivery["status"], ""), " · ".join(filter(None, details)),
+            status_text(delivery["status"]), _COLOURS.get(delivery["status"], ""), " · ".join(filter(None, details)),
             delivery["error"] if failed else "", links, icon="send",
         )  # fmt: skip
         for attempt in delivery["attempts"]:
@@ -168,8 +181,9 @@ class _RowBuilder:
         code = attempt["status_code"]
         began = _time(attempt["started_at"])
         row = Row(
-            "attempt", attempt["id"], depth, f"Attempt {attempt['number']}", f"{path}#attempt-{attempt['number']}",
-            began, began, str(code) if code else attempt["error_class"] or attempt["outcome"],
+            "attempt", attempt["id"], depth, _("Attempt %(number)s") % {"number": attempt["number"]},
+            f"{path}#attempt-{attempt['number']}",
+            began, began, str(code) if code else attempt["error_class"] or _outcome_text(attempt["outcome"]),
             _COLOURS.get(attempt["outcome"], ""), attempt["response"] or "",
             attempt["error"] if attempt["outcome"] != "delivered" else "", icon="right",
         )  # fmt: skip
@@ -178,19 +192,24 @@ class _RowBuilder:
 
     def _inbound(self, request: dict[str, Any], depth: int) -> Row:
         at = _time(request["received_at"])
+        size = _("%(number)s bytes") % {"number": request["body_bytes"]}
         return Row(
             "inbound", request["id"], depth, f"{request['method']} /hooks/{request['path']}",
             self._pages.inbound(request["id"]), at, at, str(request["status_code"]),
             "completed" if request["accepted"] else "failed",
-            " · ".join(filter(None, [request["address"], f"{request['body_bytes']} bytes", request["message_id"]])),
+            " · ".join(filter(None, [request["address"], size, request["message_id"]])),
             request["reason"] or "", icon="hook",
         )  # fmt: skip
 
 
 def _how(execution: Mapping[str, Any]) -> str:
     """Return how an execution was started, with its mode unless it is live."""
-    live = execution["mode"] == "live"
-    return str(execution["trigger"]) if live else f"{execution['trigger']}, {execution['mode']}"
+    trigger = trigger_text(execution["trigger"])
+    return trigger if execution["mode"] == "live" else f"{trigger}, {mode_text(execution['mode'])}"
+
+
+def _outcome_text(outcome: str) -> str:
+    return str(_OUTCOMES.get(outcome) or status_text(outcome))
 
 
 def _first(event: Mapping[str, Any]) -> bool:

@@ -14,7 +14,21 @@ from workflow_platform.core.translations.scripts import marked_texts, translated
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATES = ROOT / "templates"
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
-NAMES = {"Workflow platform", "CSV", "JSON", "UTC", "API", "URL", "ID", "HTTP", "TLS", "DNS", "JavaScript", "cURL"}
+NAMES = {
+    "Workflow platform",
+    "CSV",
+    "JSON",
+    "UTC",
+    "API",
+    "URL",
+    "ID",
+    "HTTP",
+    "TLS",
+    "DNS",
+    "JavaScript",
+    "cURL",
+    "$json.customer",
+}
 """What is the same in all languages."""
 SHOWN_ATTRIBUTES = {"title", "placeholder", "alt", "aria-label", "aria-description", "aria-roledescription", "content"}
 MACHINE_READABLE = {"viewport", "color-scheme", "htmx-config", "user"}
@@ -51,7 +65,7 @@ def texts_of(template: str) -> list[str]:
     """Return the texts of a template that are not marked."""
     parser = _Texts()
     parser.feed(_TAGS.sub(" \x00 ", _UNTRANSLATED.sub(" \x00 ", template)))
-    pieces = [piece.strip() for text in parser.found for piece in _ENTITIES.sub(" ", text).split("\x00")]
+    pieces = [piece.strip(" \n·") for text in parser.found for piece in _ENTITIES.sub(" ", text).split("\x00")]
     return [piece for piece in pieces if re.search(r"[A-Za-z]{2}", piece) and piece not in NAMES]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_safe
 
 from executions.models import Workflow, WorkflowVersion
@@ -19,15 +20,15 @@ from webhooks.models import InboundRequest
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
 SHOWN = 10
-_AUTH_LABELS = {
-    "basic": "username and password",
-    "bearer": "bearer token",
-    "header": "secret header",
-    "standard_webhooks": "Standard Webhooks signature",
-    "github": "GitHub's signature",
-    "stripe": "Stripe's signature",
-    "slack": "Slack's signature",
-    "hmac": "HMAC signature",
+_AUTH_LABELS = {  # for the API, in English; the page translates them
+    "basic": _("username and password"),
+    "bearer": _("bearer token"),
+    "header": _("secret header"),
+    "standard_webhooks": _("Standard Webhooks signature"),
+    "github": _("GitHub's signature"),
+    "stripe": _("Stripe's signature"),
+    "slack": _("Slack's signature"),
+    "hmac": _("HMAC signature"),
 }
 
 
