@@ -72,6 +72,11 @@ class StoredStaticFiles(CompressedManifestStaticFilesStorage):
         written |= _translated_modules(written)
         yield from super().post_process(written, *args, **options)  # type: ignore[no-untyped-call]
 
+    def compress_files(self, paths: set[str]) -> Iterator[tuple[str, str]]:
+        """Compress what is stored: a translated copy is so only under its hashed name."""
+        stored = {path for path in paths if self.exists(path)}
+        yield from super().compress_files(stored)  # type: ignore[no-untyped-call]
+
 
 def _translated_modules(paths: dict[str, Any]) -> dict[str, Any]:
     """Return the copies of modules with texts in the other languages, with where to read them."""
