@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, Lane
 from webhooks.models.delivery import UNENDED
 
 
 def why_pending(delivery: Delivery) -> str | None:
-    """Return what a pending delivery waits for, as a sentence; None if it is not pending."""
+    """Return what a pending delivery waits for, as a sentence in the current language; None if it is not pending."""
     if delivery.status != DeliveryStatus.PENDING:
         return None
     now = timezone.now()
@@ -19,27 +20,29 @@ def why_pending(delivery: Delivery) -> str | None:
     if endpoint is not None and (reason := _endpoint(endpoint)):
         return reason
     if ahead := _ahead(delivery):
-        return f"Waiting for an earlier delivery of the same stream: {ahead}."
+        return _("Waiting for an earlier delivery of the same stream: %(delivery)s.") % {"delivery": ahead}
     lane = Lane.objects.filter(pk=delivery.lane_id).first()
     if lane is not None and (reason := _lane(lane, now)):
         return reason
     if delivery.due_at > now:
         tried = delivery.attempts_made - delivery.attempts_before
-        return f"The next attempt is due at {_moment(delivery.due_at)}." + (
-            f" Failed attempts so far: {tried}." if tried else ""
-        )
-    return (_turn(lane, endpoint, now) if lane is not None else None) or "It is due; a worker is about to send it."
+        due = _("The next attempt is due at %(moment)s.") % {"moment": _moment(delivery.due_at)}
+        failed = _("Failed attempts so far: %(count)s.") % {"count": tried}
+        return f"{due} {failed}" if tried else due
+    return (_turn(lane, endpoint, now) if lane is not None else None) or _("It is due; a worker is about to send it.")
 
 
 def _endpoint(endpoint: Endpoint) -> str | None:
     if endpoint.deleted_at is not None:
-        return "The endpoint was deleted; the delivery is about to be cancelled."
+        return _("The endpoint was deleted; the delivery is about to be cancelled.")
     if not endpoint.active:
-        why = f": {endpoint.disabled_reason}" if endpoint.disabled_reason else ""
-        return f"The endpoint is inactive{why}"
+        inactive = _("The endpoint is inactive")
+        return f"{inactive}: {endpoint.disabled_reason}" if endpoint.disabled_reason else inactive
     if endpoint.paused_at is None:
         return None
-    return f"The endpoint is paused (since {_moment(endpoint.paused_at)}). Resume it to send its deliveries."
+    return _("The endpoint is paused (since %(moment)s). Resume it to send its deliveries.") % {
+        "moment": _moment(endpoint.paused_at)
+    }
 
 
 def _ahead(delivery: Delivery) -> str | None:
@@ -54,12 +57,14 @@ def _ahead(delivery: Delivery) -> str | None:
 
 def _lane(lane: Lane, now: datetime) -> str | None:
     if lane.open_until is not None and lane.open_until > now:
-        return (
-            f"The circuit breaker is open after {lane.failures} failures in a row. One attempt probes the receiver at "
-            f"{_moment(lane.open_until)}."
-        )
+        return _(
+            "The circuit breaker is open after %(failures)s failures in a row. One attempt probes the receiver at "
+            "%(moment)s."
+        ) % {"failures": lane.failures, "moment": _moment(lane.open_until)}
     if lane.not_before is not None and lane.not_before > now:
-        return f"The receiver asked for a pause until {_moment(lane.not_before)} (Retry-After)."
+        return _("The receiver asked for a pause until %(moment)s (Retry-After).") % {
+            "moment": _moment(lane.not_before)
+        }
     return None
 
 
@@ -67,13 +72,21 @@ def _turn(lane: Lane, endpoint: Endpoint | None, now: datetime) -> str | None:
     if endpoint is not None and endpoint.rate_limit:
         refilled = (now - lane.tokens_at).total_seconds() * endpoint.rate_limit / endpoint.rate_seconds
         if min(lane.tokens + refilled, endpoint.rate_limit) < 1:
-            return f"The rate limit is reached: {endpoint.rate_limit} attempts in {endpoint.rate_seconds:g} s."
+            return _("The rate limit is reached: %(attempts)s attempts in %(seconds)s s.") % {
+                "attempts": endpoint.rate_limit,
+                "seconds": f"{endpoint.rate_seconds:g}",
+            }
     at_once = int(lane.window) if endpoint is None else min(int(lane.window), endpoint.max_concurrent)
     sending = Delivery.objects.filter(lane_id=lane.pk, status=DeliveryStatus.SENDING).count()
     if lane.opened_times and sending:
-        return "The circuit breaker is half open: one attempt is probing the receiver."
+        return _("The circuit breaker is half open: one attempt is probing the receiver.")
     if sending >= at_once:
-        return f"The concurrency limit of the receiver is reached: {sending} of {at_once} attempts are in flight."
+        return _(
+            "The concurrency limit of the receiver is reached: %(sending)s of %(most)s attempts are in flight."
+        ) % {
+            "sending": sending,
+            "most": at_once,
+        }
     return None
 
 

@@ -3,6 +3,8 @@ import { messageView } from "./exchange_view.js";
 import { momentElement } from "./moments.js";
 import { duration, element, fetchJson, messageOf } from "./page.js";
 import { timeElement } from "./times.js";
+import { gettext, textWith } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** @import { Attempt, NodeRunAnswer, Run } from "./types.js" */
 
@@ -41,34 +43,37 @@ export function attemptsView(run, answer) {
     ? element(
       "li",
       { "data-status": "waiting" },
-      element("b", {}, `Attempt ${answer.attempt}`),
-      " begins ",
-      timeElement(next),
+      ...textWith(gettext("{attempt} begins {time}"), {
+        attempt: element("b", {}, attemptText(answer.attempt)),
+        time: timeElement(next),
+      }),
     )
     : attemptView(current, run.status);
   return element(
     "section",
-    { class: "side", "aria-label": "Attempts" },
+    { class: "side", "aria-label": gettext("Attempts") },
     element("ol", { class: "attempts" }, ...earlier, last),
   );
 }
 
+/** @param {number} attempt */
+const attemptText = (attempt) => gettext("Attempt {number}", { number: attempt });
+
 /** @param {Attempt} attempt @param {string} status */
 function attemptView({ attempt, ended_at, duration_ms, error }, status) {
-  const facts = [status];
+  const facts = [statusText(status)];
   if (duration_ms != null) facts.push(duration(duration_ms));
-  if (error?.response) facts.push(`response ${error.response.status}`);
-  const head = element("p", {}, element("b", {}, `Attempt ${attempt}`), element("span", {}, facts.join(" · ")));
+  if (error?.response) facts.push(gettext("response {status}", { status: error.response.status ?? "" }));
+  const head = element("p", {}, element("b", {}, attemptText(attempt)), element("span", {}, facts.join(" · ")));
   if (ended_at) head.append(momentElement(ended_at, "second"));
   /** @type {HTMLElement[]} */
   const parts = [head];
   if (error) parts.push(element("pre", {}, error.message));
   if (error?.response) {
     const { response } = error;
-    const details = element("details", {}, element("summary", {}, "Response"));
-    details.addEventListener("toggle", () => details.append(messageView(response, `of attempt ${attempt}`)), {
-      once: true,
-    });
+    const label = gettext("of attempt {number}", { number: attempt });
+    const details = element("details", {}, element("summary", {}, gettext("Response")));
+    details.addEventListener("toggle", () => details.append(messageView(response, label)), { once: true });
     parts.push(details);
   }
   return element("li", { "data-status": status }, ...parts);
@@ -83,7 +88,7 @@ export class LogLines {
   constructor(path, runIndex) {
     this.path = path;
     this.runIndex = runIndex;
-    this.root = element("section", { class: "side", "aria-label": "Logs" }, this.#list);
+    this.root = element("section", { class: "side", "aria-label": gettext("Logs") }, this.#list);
   }
 
   show() {
@@ -104,17 +109,20 @@ export class LogLines {
           element("li", { "data-level": level }, at, element("b", {}, level), element("span", {}, message)),
         );
       }
-      if (!this.#list.childElementCount) this.#list.replaceWith(element("p", { class: "muted" }, "No log lines"));
+      if (!this.#list.childElementCount) {
+        this.#list.replaceWith(element("p", { class: "muted" }, gettext("No log lines")));
+      }
       if (next) this.#addMore(next);
     } catch (error) {
       this.#begun = false;
-      this.root.append(element("p", { class: "muted" }, `Couldn't load the log lines: ${messageOf(error)}`));
+      const text = gettext("Couldn't load the log lines: {error}", { error: messageOf(error) });
+      this.root.append(element("p", { class: "muted" }, text));
     }
   }
 
   /** @param {number} next */
   #addMore(next) {
-    const more = element("button", { type: "button", class: "small quiet" }, "Show more");
+    const more = element("button", { type: "button", class: "small quiet" }, gettext("Show more"));
     more.addEventListener("click", () => {
       more.remove();
       this.#load(next);

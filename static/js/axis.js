@@ -1,5 +1,7 @@
-/** A time axis: round steps, and their text in units that fit. Pure. */
+/** A time axis: round steps, and their text in units that fit. */
+import { language } from "./translations.js";
 
+const POINT = (0.5).toLocaleString(language).charAt(1);
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -21,8 +23,11 @@ export const roundStep = (ms, parts) => STEPS.find((step) => ms / step <= parts)
  * @param {number} step between the marks
  * @returns {string}
  */
-export function tickText(ms, step) {
-  if (ms < 0) return `−${tickText(-ms, step)}`;
+export const tickText = (ms, step) => plainText(ms, step).replace(".", POINT);
+
+/** @param {number} ms @param {number} step @returns {string} */
+function plainText(ms, step) {
+  if (ms < 0) return `−${plainText(-ms, step)}`;
   if (ms < MINUTE) {
     if (ms < SECOND || step < 1) return `${rounded(ms, step)} ms`;
     return `${rounded(ms / SECOND, step / SECOND)} s`;

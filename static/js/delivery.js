@@ -4,6 +4,8 @@ import { showPayloads } from "./payloads.js";
 import "./placement.js";
 import { onHtmx, refresher } from "./refresh.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
+import { statusText } from "./words.js";
 import { nameWorkflows } from "./workflow_names.js";
 
 const PATH = `/api/webhooks/deliveries/${data.id}/`;
@@ -43,14 +45,16 @@ onHtmx("beforeSwap", (detail) => {
 });
 onHtmx("afterSettle", () => {
   for (const each of details()) each.open = open.get(each.id) ?? each.open;
-  const announcement = `Delivery ${byId("delivery").dataset.statusNow}.`;
+  const announcement = gettext("Delivery {status}.", {
+    status: statusText(byId("delivery").dataset.statusNow ?? ""),
+  });
   if (byId("announcement").textContent !== announcement) byId("announcement").textContent = announcement;
   finish();
 });
 document.addEventListener("click", (event) => {
   const button = closest(event, "#cancel, #redeliver", HTMLButtonElement);
-  if (button?.id === "cancel") act(button, "cancel", "Delivery cancelled.");
-  if (button?.id === "redeliver") act(button, "redeliver", "Delivery queued again.");
+  if (button?.id === "cancel") act(button, "cancel", gettext("Delivery cancelled."));
+  if (button?.id === "redeliver") act(button, "redeliver", gettext("Delivery queued again."));
 });
 document.addEventListener("visibilitychange", refresh);
 finish();

@@ -5,9 +5,14 @@ import { openOperation, recoverPlan, replayPlan } from "./operation.js";
 import { buttonById, byId, closest, dialogById, errorsOf, fetchJson, messageOf, query, send } from "./page.js";
 import { showSecret } from "./secret_dialog.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext } from "./translations.js";
 
-/** @type {Record<string, string>} */
-const DONE = { pause: "paused. Its deliveries are kept", resume: "resumed", enable: "enabled" };
+/** @type {Record<string, (name: string) => string>} */
+const DONE = {
+  pause: (name) => gettext("{name} paused. Its deliveries are kept.", { name }),
+  resume: (name) => gettext("{name} resumed.", { name }),
+  enable: (name) => gettext("{name} enabled.", { name }),
+};
 
 /**
  * Ask for confirmation.
@@ -38,28 +43,30 @@ function confirm({ title, text, yes, danger = false, overlap = false }, act) {
 
 /** @param {string} id @param {string} name */
 function confirmRotate(id, name) {
-  const title = `Rotate the secret of ${name}?`;
-  const text =
-    "New deliveries are signed with a new secret. Earlier secrets keep signing during the overlap, so that " +
-    "the receiver can switch without rejecting deliveries.";
-  confirm({ title, text, yes: "Rotate", overlap: true }, async () => {
+  const title = gettext("Rotate the secret of {name}?", { name });
+  const text = gettext(
+    "New deliveries are signed with a new secret. Earlier secrets keep signing during the overlap, so that the receiver can switch without rejecting deliveries.",
+  );
+  confirm({ title, text, yes: gettext("Rotate"), overlap: true }, async () => {
     const hours = query(document, "[name=overlap]:checked", HTMLInputElement).value;
     const body = hours === "" ? {} : { overlap_hours: Number(hours) };
     const endpoint = await send("POST", `${ENDPOINTS}${id}/rotate-secret/`, body);
     dialogById("confirm").close();
-    const note = hours === "0" ? "Earlier secrets no longer sign." : "Earlier secrets keep signing during the overlap.";
-    showSecret(endpoint, "Secret rotated.", note);
+    const note = hours === "0"
+      ? gettext("Earlier secrets no longer sign.")
+      : gettext("Earlier secrets keep signing during the overlap.");
+    showSecret(endpoint, gettext("Secret rotated."), note);
   });
 }
 
 /** @param {string} id @param {string} name */
 function confirmDelete(id, name) {
-  const text =
-    "Pending deliveries are cancelled and the secrets are deleted immediately. Past deliveries stay visible " +
-    "until retention removes them.";
-  confirm({ title: `Delete ${name}?`, text, yes: "Delete", danger: true }, async () => {
+  const text = gettext(
+    "Pending deliveries are cancelled and the secrets are deleted immediately. Past deliveries stay visible until retention removes them.",
+  );
+  confirm({ title: gettext("Delete {name}?", { name }), text, yes: gettext("Delete"), danger: true }, async () => {
     await send("DELETE", `${ENDPOINTS}${id}/`);
-    toastLater(`${name} deleted.`);
+    toastLater(gettext("{name} deleted.", { name }));
     location.assign("/webhooks/");
   });
 }
@@ -73,7 +80,7 @@ async function act(action, id, name) {
   if (action === "replay") return openOperation(replayPlan(id, name));
   const result = await send("POST", `${ENDPOINTS}${id}/${action}/`, {});
   if (action === "test") return location.assign(`/webhooks/deliveries/${result.id}/`);
-  toastLater(`${name} ${DONE[action]}.`);
+  toastLater(DONE[action](name));
   return location.reload();
 }
 

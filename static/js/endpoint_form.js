@@ -19,10 +19,11 @@ import {
 import { clearProblems, showProblems } from "./problems.js";
 import { showSecret } from "./secret_dialog.js";
 import { toastLater } from "./toast.js";
+import { gettext, ngettext, number } from "./translations.js";
 import { offerWorkflows } from "./workflow_names.js";
 
 export const ENDPOINTS = "/api/webhooks/endpoints/";
-const UNCHANGED = "Leave empty to keep it";
+const UNCHANGED = gettext("Leave empty to keep it");
 const PLAIN = [
   "name",
   "url",
@@ -46,17 +47,36 @@ const TYPING = 250; // ms
  */
 const AUTH = {
   none: [],
-  bearer: [["token", "Token", true]],
-  basic: [["username", "Username", false], ["password", "Password", true]],
-  header: [["name", "Header", false, "X-API-Key"], ["value", "Key", true]],
-  query: [["name", "Parameter", false, "api_key"], ["value", "Key", true]],
+  bearer: [["token", gettext("Token"), true]],
+  basic: [["username", gettext("Username"), false], ["password", gettext("Password"), true]],
+  header: [["name", gettext("Header"), false, "X-API-Key"], ["value", gettext("Key"), true]],
+  query: [["name", gettext("Parameter"), false, "api_key"], ["value", gettext("Key"), true]],
   hmac: [
-    ["secret", "Secret", true],
-    ["header", "Header", false, "X-Signature"],
-    ["algorithm", "Algorithm", false, "sha256"],
-    ["prefix", "Prefix of the digest", false, ""],
+    ["secret", gettext("Secret"), true],
+    ["header", gettext("Header"), false, "X-Signature"],
+    ["algorithm", gettext("Algorithm"), false, "sha256"],
+    ["prefix", gettext("Prefix of the digest"), false, ""],
   ],
 };
+
+/**
+ * Return what a retry policy does, as `in_words` of the API has it in English.
+ * @param {{attempts: number, horizon_seconds: number}} policy as the API describes it
+ */
+function policyText({ attempts, horizon_seconds: seconds }) {
+  if (attempts === 1) return gettext("1 attempt, no retries");
+  return gettext("{attempts} attempts within {span}", { attempts, span: spanText(seconds) });
+}
+
+/** @param {number} seconds */
+function spanText(seconds) {
+  /** @param {number} unit in seconds */
+  const count = (unit) => number(Math.round((seconds / unit) * 10) / 10);
+  if (seconds >= 2 * 86_400) return gettext("about {count} days", { count: count(86_400) });
+  if (seconds >= 2 * 3600) return gettext("about {count} hours", { count: count(3600) });
+  if (seconds >= 2 * 60) return gettext("about {count} minutes", { count: count(60) });
+  return ngettext("{count} second", "{count} seconds", Math.round(seconds));
+}
 
 class EndpointForm {
   /** @type {any} the endpoint being edited; null for a new one */
@@ -108,19 +128,19 @@ class EndpointForm {
   #addHeader(name = "", stored = false) {
     const row = element("div", { class: "header-row" });
     const key = element("input", {
-      "aria-label": "Header name",
+      "aria-label": gettext("Header name"),
       placeholder: "X-Team",
       maxlength: "100",
       spellcheck: "false",
     });
     const value = element("input", {
-      "aria-label": "Header value",
-      placeholder: stored ? UNCHANGED : "Value",
+      "aria-label": gettext("Header value"),
+      placeholder: stored ? UNCHANGED : gettext("Value"),
       maxlength: "4096",
       spellcheck: "false",
       autocomplete: "off",
     });
-    const attributes = { type: "button", class: "icon-button", "aria-label": "Remove header" };
+    const attributes = { type: "button", class: "icon-button", "aria-label": gettext("Remove header") };
     const remove = element("button", attributes, icon("cross"));
     remove.addEventListener("click", () => row.remove());
     key.value = name;
@@ -140,14 +160,12 @@ class EndpointForm {
     const preset = data.presets.find((each) => each.preset === policy.preset);
     byId("custom").hidden = !custom;
     byId("policy-about").textContent = custom
-      ? "Delays grow by a factor, or are listed one by one. Empty fields use the values of quick."
+      ? gettext("Delays grow by a factor, or are listed one by one. Empty fields use the values of quick.")
       : preset?.description ?? "";
     try {
-      const words = custom
-        ? (await send("POST", "/api/webhooks/retry-presets/preview/", policy)).in_words
-        : preset?.in_words;
+      const shown = custom ? await send("POST", "/api/webhooks/retry-presets/preview/", policy) : preset;
       if (request !== this.#requests) return;
-      text.textContent = `${words}.`;
+      text.textContent = `${policyText(shown)}.`;
       text.classList.remove("error");
     } catch (error) {
       if (request !== this.#requests) return;
@@ -178,7 +196,9 @@ class EndpointForm {
     clearProblems(this.#form);
     byId("problem").hidden = true;
     byId("headers").replaceChildren();
-    byId("edit-title").textContent = endpoint ? `Edit ${endpoint.name}` : "New endpoint";
+    byId("edit-title").textContent = endpoint
+      ? gettext("Edit {name}", { name: endpoint.name })
+      : gettext("New endpoint");
     byId("signature").hidden = Boolean(endpoint);
     findById("workspace-label")?.toggleAttribute("hidden", Boolean(endpoint));
     const workflows = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (this.#field("workflow")));
@@ -256,8 +276,10 @@ class EndpointForm {
     event.preventDefault();
     if (inputById("types-input").value.trim()) this.#types.addTyped();
     const missing = [];
-    if (!this.#field("url").value.trim()) missing.push({ field: "url", message: "Enter a URL." });
-    if (!this.#types.patterns.length) missing.push({ field: "event_types", message: "Add at least one event type." });
+    if (!this.#field("url").value.trim()) missing.push({ field: "url", message: gettext("Enter a URL.") });
+    if (!this.#types.patterns.length) {
+      missing.push({ field: "event_types", message: gettext("Add at least one event type.") });
+    }
     if (missing.length) return void showProblems(this.#form, missing);
     buttonById("save").disabled = true;
     byId("problem").hidden = true;
@@ -265,8 +287,8 @@ class EndpointForm {
     try {
       const endpoint = await send(method, path, this.#body());
       dialogById("edit").close();
-      if (endpoint.secret) return void showSecret(endpoint, `${endpoint.name} created.`);
-      toastLater(`${endpoint.name} saved.`);
+      if (endpoint.secret) return void showSecret(endpoint, gettext("{name} created.", { name: endpoint.name }));
+      toastLater(gettext("{name} saved.", { name: endpoint.name }));
       location.reload();
     } catch (error) {
       const errors = errorsOf(error);

@@ -11,6 +11,7 @@ import { LogSearch } from "./log_search.js";
 import { momentElement } from "./moments.js";
 import { element, messageOf, number, query } from "./page.js";
 import { RowWindow } from "./row_window.js";
+import { gettext, ngettext } from "./translations.js";
 
 /** @import { Envelope, Page } from "./event_stream.js" */
 /** @import { Search, SearchFilter } from "./log_search.js" */
@@ -256,27 +257,29 @@ export class EventLog {
     const { count, earlier, follow } = this.parts;
     const [shown, first] = [this.#matches.length, this.#first];
     const total = this.#events.at(-1)?.sequence ?? 0;
-    count.textContent = shown === total ? number(shown) : `${number(shown)} of ${number(total)}`;
+    count.textContent = shown === total
+      ? number(shown)
+      : gettext("{count} of {total}", { count: number(shown), total: number(total) });
     const [about, few, all] = /** @type {HTMLCollectionOf<HTMLElement>} */ (earlier.children);
     const search = this.#search;
     const busy = search ? search.state === "searching" : this.#loading;
     earlier.hidden = first === 1 || search?.state === "complete";
     about.textContent = search ? searchText(search) : this.#loadText(first);
-    few.textContent = busy ? "Stop" : search ? "Continue search" : "Load more";
+    few.textContent = busy ? gettext("Stop") : search ? gettext("Continue search") : gettext("Load more");
     all.hidden = busy || search !== null;
     const unread = shown - this.#read;
     follow.setAttribute("aria-pressed", String(!this.#following));
     follow.hidden = this.over && this.#following;
-    if (this.#following) follow.textContent = "Stop following";
-    else if (unread) follow.textContent = `Follow · ${number(unread)} new`;
-    else follow.textContent = this.over ? "Jump to end" : "Follow";
+    if (this.#following) follow.textContent = gettext("Stop following");
+    else if (unread) follow.textContent = gettext("Follow · {count} new", { count: number(unread) });
+    else follow.textContent = this.over ? gettext("Jump to end") : gettext("Follow");
   }
 
   /** @param {number} first */
   #loadText(first) {
-    if (this.#loading) return `Loading the events before #${number(first)}`;
-    const left = `${number(first - 1)} earlier events`;
-    return this.#problem ? `${left}. Loading stopped: ${this.#problem}` : left;
+    if (this.#loading) return gettext("Loading the events before #{number}", { number: number(first) });
+    const left = ngettext("{count} earlier events", "{count} earlier events", first - 1);
+    return this.#problem ? gettext("{left}. Loading stopped: {problem}", { left, problem: this.#problem }) : left;
   }
 
   /** @param {Envelope} event */
@@ -302,6 +305,16 @@ export class EventLog {
 /** Say how far a search is. @param {LogSearch} search */
 function searchText({ state, reached, before, problem }) {
   const share = Math.floor((1 - (reached - 1) / (before - 1)) * 100);
-  if (state === "searching") return `Searching ${number(before - 1)} earlier events · ${share}%`;
-  return `Searched back to #${number(reached)}${problem ? `. ${problem}` : ""}`;
+  if (state === "searching") {
+    return ngettext(
+      "Searching {count} earlier events · {share}%",
+      "Searching {count} earlier events · {share}%",
+      before - 1,
+      {
+        share,
+      },
+    );
+  }
+  const searched = gettext("Searched back to #{number}", { number: number(reached) });
+  return problem ? `${searched}. ${problem}` : searched;
 }

@@ -1,6 +1,8 @@
 /** The text and the colour of an event. */
 import { momentText } from "./moments.js";
-import { counted, duration, number } from "./page.js";
+import { duration, number } from "./page.js";
+import { gettext, ngettext } from "./translations.js";
+import { triggerText } from "./words.js";
 
 /** @import { Envelope, ItemProgress, Withdrawal } from "./types.js" */
 
@@ -52,15 +54,17 @@ export function colour(event) {
 /** Say what a cancellation did to the deliveries of the execution. @param {Withdrawal} deliveries */
 export function withdrawalText({ withdrawn, arrived, under_way: inFlight }) {
   return [
-    `${counted(withdrawn, "delivery", "deliveries")} withdrawn`,
-    arrived ? `${number(arrived)} already delivered` : "",
-    inFlight ? `${number(inFlight)} in flight, which may still arrive` : "",
+    ngettext("{count} delivery withdrawn", "{count} deliveries withdrawn", withdrawn),
+    arrived ? gettext("{count} already delivered", { count: number(arrived) }) : "",
+    inFlight ? gettext("{count} in flight, which may still arrive", { count: number(inFlight) }) : "",
   ].filter(Boolean).join(", ");
 }
 
 /** Say how far a node run is. @param {ItemProgress} items */
 export function progressText({ completed, failed, total }) {
-  return `${number(completed)} of ${failed ? `${number(total)} · ${number(failed)} failed` : counted(total, "item")}`;
+  const done = number(completed);
+  if (!failed) return ngettext("{done} of {count} item", "{done} of {count} items", total, { done });
+  return gettext("{done} of {total} · {failed} failed", { done, total: number(total), failed: number(failed) });
 }
 
 const MOMENT = /\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)/g;
@@ -68,24 +72,37 @@ const MOMENT = /\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)/g;
 /** Return a text of the server with its times as the pages show them. @param {string} text */
 export const withMoments = (text) => text.replace(MOMENT, (moment) => momentText(moment, "second"));
 
+/** @param {number} count */
+const itemsText = (count) => ngettext("{count} item", "{count} items", count);
+
 /** Return the details of an event in a few words. @param {Envelope} event */
 export function summary({ data: d }) {
-  if (d.edge) return counted(d.items, "item");
+  if (d.edge) return itemsText(d.items);
   if (d.method && d.status_code) return [`${d.method}, ${d.status_code}`, d.reason].filter(Boolean).join(" · ");
-  if (d.next_attempt) return `attempt ${d.attempt} failed, next in ${duration(d.delay_ms)}: ${d.error.message}`;
+  if (d.next_attempt) {
+    const values = { number: d.attempt, delay: duration(d.delay_ms), error: d.error.message };
+    return gettext("attempt {number} failed, next in {delay}: {error}", values);
+  }
   if (d.error) return d.error.message;
-  if (d.cached_from) return `served from the cache in ${duration(d.summary.duration_ms)}`;
+  if (d.cached_from) {
+    return gettext("served from the cache in {duration}", { duration: duration(d.summary.duration_ms) });
+  }
   if (d.deliveries?.left) return `${d.reason} · ${withdrawalText(d.deliveries)}`;
-  if (d.summary) return `${counted(d.summary.nodes_executed, "node run")} in ${duration(d.summary.duration_ms)}`;
+  if (d.summary) {
+    const time = duration(d.summary.duration_ms);
+    return ngettext("{count} node run in {time}", "{count} node runs in {time}", d.summary.nodes_executed, { time });
+  }
   if (d.items?.total) return progressText(d.items);
-  if (d.total) return `${d.completed} of ${d.total} nodes`;
-  const parts = [d.reason && withMoments(d.reason), d.message, d.rerun_of ? "rerun" : null];
+  if (d.total) return gettext("{count} of {total} nodes", { count: d.completed, total: d.total });
+  const parts = [d.reason && withMoments(d.reason), d.message, d.rerun_of ? gettext("rerun") : null];
   if (d.output_items !== undefined) {
-    parts.push(`${counted(d.output_items, "item")} in ${duration(d.duration_ms)}`, d.from_cache ? "cached" : null);
-    if (d.failed_items) parts.push(`${counted(d.failed_items, "input item")} failed`);
-  } else if (d.input_items !== undefined) parts.push(`input: ${counted(d.input_items, "item")}`);
-  if (d.trigger) parts.push(`by ${d.by ?? d.trigger}`);
-  else if (d.worker) parts.push(`on ${d.worker}`);
+    const time = duration(d.duration_ms);
+    parts.push(ngettext("{count} item in {time}", "{count} items in {time}", d.output_items, { time }));
+    if (d.from_cache) parts.push(gettext("cached"));
+    if (d.failed_items) parts.push(ngettext("{count} input item failed", "{count} input items failed", d.failed_items));
+  } else if (d.input_items !== undefined) parts.push(gettext("input: {items}", { items: itemsText(d.input_items) }));
+  if (d.trigger) parts.push(gettext("by {who}", { who: d.by ?? triggerText(d.trigger) }));
+  else if (d.worker) parts.push(gettext("on {worker}", { worker: d.worker }));
   return parts.filter(Boolean).join(" · ");
 }
 

@@ -1,5 +1,6 @@
 /** The chooser of event types: patterns as tags, typed or ticked in the catalogue, and the types that they match. */
-import { byId, counted, data, element, icon, inputById } from "./page.js";
+import { byId, data, element, icon, inputById } from "./page.js";
+import { gettext, ngettext } from "./translations.js";
 
 const MAX_NAMED = 6;
 
@@ -56,7 +57,7 @@ export class EventTypes {
 
   /** @param {string} pattern */
   #tag(pattern) {
-    const attributes = { type: "button", class: "icon-button", "aria-label": `Remove ${pattern}` };
+    const attributes = { type: "button", class: "icon-button", "aria-label": gettext("Remove {pattern}", { pattern }) };
     const button = element("button", attributes, icon("cross", 12));
     button.addEventListener("click", () => {
       this.#remove(pattern);
@@ -82,9 +83,12 @@ export class EventTypes {
   /** @param {Set<string>} subscribed */
   #help(subscribed) {
     const unknown = this.patterns.filter((pattern) => !matching(pattern).length);
-    if (unknown.length) return `No event type matches ${unknown.join(", ")}.`;
-    if (!subscribed.size) return "Exact names or patterns: execution.* matches the whole family, * matches every type.";
+    if (unknown.length) return gettext("No event type matches {patterns}.", { patterns: unknown.join(", ") });
+    if (!subscribed.size) {
+      return gettext("Exact names or patterns: execution.* matches the whole family, * matches every type.");
+    }
     const names = [...subscribed].slice(0, MAX_NAMED).join(", ");
-    return `${counted(subscribed.size, "type")}: ${names}${subscribed.size > MAX_NAMED ? ", …" : "."}`;
+    const count = ngettext("{count} type", "{count} types", subscribed.size);
+    return `${count}: ${names}${subscribed.size > MAX_NAMED ? ", …" : "."}`;
   }
 }

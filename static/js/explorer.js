@@ -9,7 +9,6 @@ import { momentText, zones } from "./moments.js";
 import {
   buttonById,
   byId,
-  counted,
   data,
   element,
   errorsOf,
@@ -24,6 +23,7 @@ import {
 import { showReplays } from "./replays.js";
 import { isoMoment, showTimeInputs } from "./time_inputs.js";
 import { copyAndTell } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 import { workflowNames } from "./workflow_names.js";
 
 /** @import { Envelope } from "./event_stream.js" */
@@ -112,11 +112,21 @@ function update() {
   }
   const { count, more, searching } = shown;
   byId("empty").hidden = count > 0 || more || searching;
-  if (searching) resultText.textContent = `Searching · ${number(count)} found`;
-  else if (shown.cut) resultText.textContent = `The newest ${counted(count, "event")}. Reload the page for older ones.`;
-  else if (more) resultText.textContent = `${counted(count, "event")} loaded, there are more`;
-  else resultText.textContent = count ? `${counted(count, "event")}, no more` : "";
-  load.textContent = searching ? "Stop" : count < PAGE ? "Continue search" : "Load more";
+  if (searching) resultText.textContent = gettext("Searching · {count} found", { count: number(count) });
+  else if (shown.cut) {
+    resultText.textContent = ngettext(
+      "The newest {count} event. Reload the page for older ones.",
+      "The newest {count} events. Reload the page for older ones.",
+      count,
+    );
+  } else if (more) {
+    resultText.textContent = ngettext(
+      "{count} event loaded, there are more",
+      "{count} events loaded, there are more",
+      count,
+    );
+  } else resultText.textContent = count ? ngettext("{count} event, no more", "{count} events, no more", count) : "";
+  load.textContent = searching ? gettext("Stop") : count < PAGE ? gettext("Continue search") : gettext("Load more");
   load.hidden = !more && !searching;
   byId("more").hidden = !resultText.textContent && load.hidden;
 }
@@ -153,7 +163,9 @@ async function loadOlder() {
 /** @param {unknown} error */
 function showProblem(error) {
   const refused = error instanceof RequestError;
-  byId("problem").textContent = refused ? messageOf(error) : "Couldn't reach the server. Change a filter to try again.";
+  byId("problem").textContent = refused
+    ? messageOf(error)
+    : gettext("Couldn't reach the server. Change a filter to try again.");
   byId("problem").hidden = false;
   for (const { field: name = "" } of errorsOf(error)) {
     const control = form.elements.namedItem(name.split(".")[0]);
@@ -290,7 +302,7 @@ function exportUrl() {
 byId("curl").addEventListener("click", () => {
   const url = new URL(exportUrl(), location.href).href.replaceAll("'", "%27");
   const command = `curl -sH "Authorization: Bearer $TOKEN" '${url}'`;
-  copyAndTell(command, "Command copied. Set $TOKEN to an API token.");
+  copyAndTell(command, gettext("Command copied. Set $TOKEN to an API token."));
 });
 zones.addEventListener("change", () => {
   for (const row of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll("[data-time]"))) {

@@ -5,6 +5,8 @@ import { jsonView } from "./json_view.js";
 import { momentElement, momentText } from "./moments.js";
 import { byId, element, fetchJson, icon } from "./page.js";
 import { copyAndTell } from "./toast.js";
+import { gettext } from "./translations.js";
+import { modeText } from "./words.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 
@@ -41,9 +43,11 @@ export class EventRows {
 
   /** @param {Envelope} event */
   row(event) {
-    const owner = this.workflows.get(event.workflow_id ?? "") ?? (event.workflow_id ? "Workflow" : "System");
-    const words = [event.mode, subject(event, this.#nodes.get(event.execution_id ?? "") ?? NO_NAMES), summary(event)]
-      .filter(Boolean).join(" · ");
+    const owner = this.workflows.get(event.workflow_id ?? "") ??
+      (event.workflow_id ? gettext("Workflow") : gettext("System"));
+    const names = this.#nodes.get(event.execution_id ?? "") ?? NO_NAMES;
+    const words = [event.mode && modeText(event.mode), subject(event, names), summary(event)].filter(Boolean)
+      .join(" · ");
     const details = element(
       "details",
       { "data-status": colour(event) },
@@ -87,15 +91,15 @@ export class EventRows {
     const actions = element("div", { class: "row" });
     if (execution) {
       actions.append(
-        link(`/executions/${execution}/`, "Open execution"),
-        button("Only this execution", () => this.onChoose("execution", execution)),
+        link(`/executions/${execution}/`, gettext("Open execution")),
+        button(gettext("Only this execution"), () => this.onChoose("execution", execution)),
       );
     } else if (workflow && event.type !== "workflow.deleted") {
-      actions.append(link(`/workflows/${workflow}/`, "Open workflow"));
+      actions.append(link(`/workflows/${workflow}/`, gettext("Open workflow")));
     }
     actions.append(
-      button("Only this type", () => this.onChoose("type", event.type)),
-      button("Copy JSON", () => copyAndTell(write(event, 2)), icon("copy", 14)),
+      button(gettext("Only this type"), () => this.onChoose("type", event.type)),
+      button(gettext("Copy JSON"), () => copyAndTell(write(event, 2)), icon("copy", 14)),
     );
     return element("div", { class: "opened" }, actions, jsonView(event));
   }

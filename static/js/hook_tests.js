@@ -4,6 +4,7 @@ import { jsonView, preview } from "./json_view.js";
 import { byId, element, fetchJson, findById, icon, size } from "./page.js";
 import { refreshTimes, timeElement } from "./times.js";
 import { copyAndTell, toast } from "./toast.js";
+import { gettext } from "./translations.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 /** @import { TestRequest } from "./types.js" */
@@ -18,17 +19,17 @@ function useAsInput(request, area) {
   area.value = write([request.item], 2);
   area.scrollIntoView({ block: "center", behavior: "smooth" });
   area.focus({ preventScroll: true });
-  toast("The request is now the input of the next run.");
+  toast(gettext("The request is now the input of the next run."));
 }
 
 /** @param {TestRequest} request */
 function actions(request) {
-  const copy = element("button", { type: "button", class: "small" }, icon("copy", 14), "Copy as JSON");
+  const copy = element("button", { type: "button", class: "small" }, icon("copy", 14), gettext("Copy as JSON"));
   copy.addEventListener("click", () => copyAndTell(write(request.item, 2)));
   const row = element("div", { class: "row" }, copy);
   const area = input();
   if (area && request.whole) {
-    const use = element("button", { type: "button", class: "small" }, icon("play", 14), "Use as input");
+    const use = element("button", { type: "button", class: "small" }, icon("play", 14), gettext("Use as input"));
     use.addEventListener("click", () => useAsInput(request, area));
     row.append(use);
   }
@@ -38,23 +39,30 @@ function actions(request) {
 /** @param {string} title @param {any} value */
 function part(title, value) {
   const empty = value === null || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
-  return [element("h3", {}, title), empty ? element("p", { class: "muted" }, "Empty") : jsonView(value)];
+  return [element("h3", {}, title), empty ? element("p", { class: "muted" }, gettext("Empty")) : jsonView(value)];
 }
 
 /** @param {TestRequest} request */
 function details(request) {
   const { item, reason } = request;
   const status = request.accepted ? "completed" : "failed";
-  const cut = element("p", { class: "notice", "data-status": "waiting" }, "The body is truncated.");
+  const cut = element("p", { class: "notice", "data-status": "waiting" }, gettext("The body is truncated."));
   return element(
     "div",
     { class: "opened" },
     ...(reason ? [element("p", { class: "notice", "data-status": status }, reason)] : []),
-    element("p", { class: "muted" }, `From ${request.address ?? "an unknown address"} · ${size(request.body_bytes)}`),
-    ...part("Body", item.body),
+    element(
+      "p",
+      { class: "muted" },
+      gettext("From {address} · {size}", {
+        address: request.address ?? gettext("an unknown address"),
+        size: size(request.body_bytes),
+      }),
+    ),
+    ...part(gettext("Body"), item.body),
     ...(request.whole ? [] : [cut]),
-    ...part("Query", item.query),
-    ...part("Headers", item.headers),
+    ...part(gettext("Query"), item.query),
+    ...part(gettext("Headers"), item.headers),
     actions(request),
   );
 }
@@ -86,7 +94,7 @@ export class HookTests {
     this.workflow = workflow;
     this.#show(requests, false);
     for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-copy]"))) {
-      button.addEventListener("click", () => copyAndTell(button.dataset.copy ?? "", "URL copied."));
+      button.addEventListener("click", () => copyAndTell(button.dataset.copy ?? "", gettext("URL copied.")));
     }
   }
 

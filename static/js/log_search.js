@@ -3,6 +3,8 @@
  * newest first, page by page.
  */
 
+import { gettext, number } from "./translations.js";
+
 /** @import { Envelope } from "./event_stream.js" */
 
 /**
@@ -48,7 +50,9 @@ export class LogSearch {
         this.events.unshift(...page.events.reverse());
         this.reached = Math.min(this.reached, page.reached);
         if (!page.more) this.state = "complete";
-        else if (this.events.length >= MOST) return this.stop(`The newest ${MOST.toLocaleString("en")} are shown.`);
+        else if (this.events.length >= MOST) {
+          return this.stop(gettext("The newest {count} are shown.", { count: number(MOST) }));
+        }
         this.changed();
       }
     } catch (error) {

@@ -2,7 +2,6 @@
 import {
   buttonById,
   byId,
-  counted,
   dialogById,
   element,
   errorsOf,
@@ -17,6 +16,7 @@ import {
 } from "./page.js";
 import { setMoment } from "./time_inputs.js";
 import { toast } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 
 const OPERATIONS = "/api/webhooks/operations/";
 const TYPING = 300; // ms
@@ -25,11 +25,16 @@ const MAX_RECIPIENTS = 50;
 const DAY = 86_400_000;
 
 /**
+ * @typedef {object} Wording
+ * @property {string} verb of the button
+ * @property {(count: string) => string} verbFor of the button, with the number of deliveries
+ * @property {(done: string, total: string) => string} progress
+ * @property {(count: number) => string} ended
+ *
  * @typedef {object} Plan
  * @property {string} title
  * @property {string} about
- * @property {string} verb of the button; # is replaced by the number of deliveries
- * @property {string} done the participle of the verb
+ * @property {Wording} words
  * @property {boolean} [danger]
  * @property {boolean} spans whether the user chooses a time range
  * @property {boolean} types whether the user chooses event types
@@ -41,8 +46,29 @@ const DAY = 86_400_000;
  * @typedef {{id: string, state: string, total: number, done: number, left_out: number, error?: string}} Operation
  */
 
-/** @param {number} count */
-const deliveries = (count) => counted(count, "delivery", "deliveries");
+/** @type {Wording} */
+export const RESEND = {
+  verb: gettext("Resend"),
+  verbFor: (count) => gettext("Resend {count}", { count }),
+  progress: (done, total) => gettext("{done} of {total} resent.", { done, total }),
+  ended: (count) => ngettext("{count} delivery resent.", "{count} deliveries resent.", count),
+};
+/** @type {Wording} */
+export const CANCEL = {
+  verb: gettext("Cancel"),
+  verbFor: (count) => gettext("Cancel {count}", { count }),
+  progress: (done, total) => gettext("{done} of {total} cancelled.", { done, total }),
+  ended: (count) => ngettext("{count} delivery cancelled.", "{count} deliveries cancelled.", count),
+};
+/** @type {Wording} */
+const SEND = {
+  verb: gettext("Send"),
+  verbFor: (count) => gettext("Send {count}", { count }),
+  progress: (done, total) => gettext("{done} of {total} sent.", { done, total }),
+  ended: (count) => ngettext("{count} delivery sent.", "{count} deliveries sent.", count),
+};
+/** @type {Record<string, string>} by state */
+const ENDS = { cancelled: gettext("Stopped."), failed: gettext("The operation failed.") };
 
 class OperationDialog {
   /** @type {Operation | null} */
@@ -85,7 +111,7 @@ class OperationDialog {
     byId("operation-progress").hidden = true;
     byId("operation-count").hidden = false;
     this.#stop.hidden = true;
-    this.#close.textContent = "Cancel";
+    this.#close.textContent = gettext("Cancel");
     this.#start.hidden = false;
     this.#start.className = plan.danger ? "danger" : "primary";
     setMoment(this.#form, "since", new Date(Date.now() - DAY).toISOString());
@@ -116,11 +142,6 @@ class OperationDialog {
     byId("operation-problem").hidden = !text;
   }
 
-  /** @param {string} [count] */
-  #verb(count = "") {
-    return this.#plan.verb.replace(" #", count && ` ${count}`);
-  }
-
   /** @param {boolean} disabled */
   #disableFields(disabled) {
     for (const control of this.#form.querySelectorAll("input, select")) control.toggleAttribute("disabled", disabled);
@@ -131,7 +152,7 @@ class OperationDialog {
     this.#requests += 1;
     const request = this.#requests;
     this.#start.disabled = true;
-    this.#start.textContent = this.#verb();
+    this.#start.textContent = this.#plan.words.verb;
     byId("operation-count").setAttribute("aria-busy", "true");
     this.#showError("");
     try {
@@ -140,7 +161,7 @@ class OperationDialog {
     } catch (error) {
       if (request !== this.#requests) return;
       byId("operation-total").textContent = "–";
-      byId("operation-recipients").textContent = "Couldn't count the deliveries.";
+      byId("operation-recipients").textContent = gettext("Couldn't count the deliveries.");
       query(this.#dialog, ".recipients").hidden = true;
       this.#showError(errorsOf(error).map((each) => `${each.field}: ${each.message}`).join(" ") || messageOf(error));
     }
@@ -150,8 +171,10 @@ class OperationDialog {
   /** @param {Preview} preview */
   #showPreview({ count, recipients }) {
     byId("operation-total").textContent = number(count);
-    const to = recipients.length > 1 ? ` to ${number(recipients.length)} endpoints` : "";
-    byId("operation-recipients").textContent = `${count === 1 ? "delivery" : "deliveries"}${to}`;
+    const endpoints = number(recipients.length);
+    byId("operation-recipients").textContent = recipients.length > 1
+      ? ngettext("delivery to {endpoints} endpoints", "deliveries to {endpoints} endpoints", count, { endpoints })
+      : ngettext("delivery", "deliveries", count);
     const rows = recipients.slice(0, MAX_RECIPIENTS).map(({ name, url = "", count }) =>
       element(
         "tr",
@@ -162,12 +185,16 @@ class OperationDialog {
       )
     );
     const more = recipients.length - MAX_RECIPIENTS;
-    if (more > 0) rows.push(element("tr", {}, element("td", { colspan: "3" }, `and ${number(more)} more`)));
+    if (more > 0) {
+      const text = gettext("and {count} more", { count: number(more) });
+      rows.push(element("tr", {}, element("td", { colspan: "3" }, text)));
+    }
     const table = query(this.#dialog, ".recipients", HTMLTableElement);
     table.tBodies[0].replaceChildren(...rows);
     table.hidden = !rows.length;
     this.#start.disabled = count === 0;
-    this.#start.textContent = this.#verb(count ? number(count) : "");
+    const { verb, verbFor } = this.#plan.words;
+    this.#start.textContent = count ? verbFor(number(count)) : verb;
   }
 
   /** @param {Event} event */
@@ -186,7 +213,7 @@ class OperationDialog {
     this.#disableFields(true);
     this.#start.hidden = true;
     byId("operation-progress").hidden = false;
-    this.#close.textContent = "Close";
+    this.#close.textContent = gettext("Close");
     this.#close.focus();
     this.#follow();
   }
@@ -202,9 +229,7 @@ class OperationDialog {
       if (operation && this.#running?.id === id) this.#running = operation;
     }
     const operation = this.#running;
-    if (operation?.id === id && operation?.state === "completed") {
-      toast(`${deliveries(operation.done)} ${this.#plan.done}.`);
-    }
+    if (operation?.id === id && operation?.state === "completed") toast(this.#plan.words.ended(operation.done));
   }
 
   #showProgress() {
@@ -215,9 +240,13 @@ class OperationDialog {
     bar.dataset.status = state;
     bar.setAttribute("aria-valuenow", String(Math.round(percent)));
     query(bar, "span").style.width = `${percent}%`;
-    const end = { running: "", completed: "", cancelled: " Stopped.", failed: " The operation failed." }[state] ?? "";
-    const rest = skipped ? ` ${deliveries(skipped)} skipped because they changed meanwhile.` : "";
-    byId("operation-status").textContent = `${number(done)} of ${number(total)} ${this.#plan.done}.${rest}${end}`;
+    const rest = skipped && ngettext(
+      "{count} delivery skipped because they changed meanwhile.",
+      "{count} deliveries skipped because they changed meanwhile.",
+      skipped,
+    );
+    const parts = [this.#plan.words.progress(number(done), number(total)), rest, ENDS[state]];
+    byId("operation-status").textContent = parts.filter(Boolean).join(" ");
     this.#stop.hidden = state !== "running";
     this.#showError(error ?? "");
   }
@@ -243,24 +272,26 @@ export function openOperation(plan) {
 
 /** @param {string} id @param {string} name @returns {Plan} */
 export const recoverPlan = (id, name) => ({
-  title: `Recover ${name}`,
-  verb: "Resend #",
-  done: "resent",
+  title: gettext("Recover {name}", { name }),
+  words: RESEND,
   spans: true,
   types: false,
   path: `/api/webhooks/endpoints/${id}/recover/`,
   body: {},
-  about: "Resends every delivery to this endpoint that failed in the time range, each with its original webhook-id.",
+  about: gettext(
+    "Resends every delivery to this endpoint that failed in the time range, each with its original webhook-id.",
+  ),
 });
 
 /** @param {string} id @param {string} name @returns {Plan} */
 export const replayPlan = (id, name) => ({
-  title: `Replay to ${name}`,
-  verb: "Send #",
-  done: "sent",
+  title: gettext("Replay to {name}", { name }),
+  words: SEND,
   spans: true,
   types: true,
   path: `/api/webhooks/endpoints/${id}/replay/`,
   body: {},
-  about: "Sends the events of the time range to this endpoint as new deliveries, including those it already received.",
+  about: gettext(
+    "Sends the events of the time range to this endpoint as new deliveries, including those it already received.",
+  ),
 });

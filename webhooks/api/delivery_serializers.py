@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from django.conf import settings
+from django.utils import translation
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -119,7 +121,8 @@ class DeliveryDetailSerializer(DeliverySerializer):
         return None if seconds is None else float(seconds)
 
     def get_waiting_for(self, row: Delivery) -> str | None:
-        return why_pending(row)
+        with translation.override(settings.LANGUAGE_CODE):
+            return why_pending(row)
 
     def _held(self, row: Delivery) -> SealedSecrets:
         try:

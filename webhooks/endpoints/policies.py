@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from django.utils.translation import gettext_noop as _
+
 from webhooks.retry_schedule import Preset, RetryPolicy
 from webhooks.sending.claimed_delivery import defaults
 
 DESCRIPTIONS: dict[Preset, str] = {
-    "quick": "For receivers that are rarely down: a few attempts within seconds or minutes (settings WEBHOOK_*).",
-    "standard": "For receivers that may be down for a weekend: the delays that Standard Webhooks recommends.",
-    "custom": "Your own delays: either delays_seconds, or max_attempts, initial_seconds, multiplier and max_seconds.",
+    "quick": _("For receivers that are rarely down: a few attempts within seconds or minutes (settings WEBHOOK_*)."),
+    "standard": _("For receivers that may be down for a weekend: the delays that Standard Webhooks recommends."),
+    "custom": _(
+        "Your own delays: either delays_seconds, or max_attempts, initial_seconds, multiplier and max_seconds."
+    ),
 }
+"""In English, as the API gives them; pages translate them."""
 
 
 def shown(policy: RetryPolicy) -> dict[str, Any]:

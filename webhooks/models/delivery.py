@@ -7,6 +7,7 @@ from typing import Self
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from webhooks.models.endpoint import MAX_URL, Endpoint
 from workflow_platform.core.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
@@ -25,13 +26,13 @@ UNENDED = [DeliveryStatus.PENDING, DeliveryStatus.SENDING]
 
 
 class Origin(models.TextChoices):
-    """Why a delivery was created."""
+    """Why a delivery was created. The labels are English; pages translate them."""
 
-    EVENT = "event", "A subscribed event"
-    TEST = "test", "A test event"
-    API = "api", "A request to the API"
-    NODE = "node", "A send_webhook node"
-    REPLAY = "replay", "A replayed event"
+    EVENT = "event", _("A subscribed event")
+    TEST = "test", _("A test event")
+    API = "api", _("A request to the API")
+    NODE = "node", _("A send_webhook node")
+    REPLAY = "replay", _("A replayed event")
 
 
 class Rank(models.IntegerChoices):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
@@ -14,10 +15,10 @@ MAX_SCRIPT = 20_000
 
 
 class Ordering(models.TextChoices):
-    """The order in which the deliveries of an endpoint are sent."""
+    """The order in which the deliveries of an endpoint are sent. The labels are English; pages translate them."""
 
-    UNORDERED = "unordered", "Unordered: as soon as possible"
-    PER_STREAM = "per_stream", "Per stream: in order; a failing stream delays only itself"
+    UNORDERED = "unordered", _("Unordered: as soon as possible")
+    PER_STREAM = "per_stream", _("Per stream: in order; a failing stream delays only itself")
 
 
 class Signature(models.TextChoices):

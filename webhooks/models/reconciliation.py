@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from webhooks.models.endpoint import Endpoint
 
@@ -39,9 +40,11 @@ class HourCount(models.Model):
 
 
 class ViolationKind(models.TextChoices):
-    MISSING = "missing", "An event was due and has no delivery"
-    SURPLUS = "surplus", "A delivery belongs to an event that was not due"
-    DOUBLED = "doubled", "An event has several deliveries"
+    """The labels are English; pages translate them."""
+
+    MISSING = "missing", _("An event was due and has no delivery")
+    SURPLUS = "surplus", _("A delivery belongs to an event that was not due")
+    DOUBLED = "doubled", _("An event has several deliveries")
 
 
 class Violation(models.Model):

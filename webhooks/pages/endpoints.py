@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from events.catalogue.descriptions import DESCRIPTIONS, families
 from webhooks.endpoints import policies
@@ -109,7 +110,8 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 def form_data() -> dict[str, Any]:
     """Return the data for the form of an endpoint."""
     types = {name: DESCRIPTIONS[name] for name in DELIVERED}
-    return {"icons": static("icons.svg"), "types": types, "presets": policies.presets()}
+    presets = [each | {"description": gettext(each["description"])} for each in policies.presets()]
+    return {"icons": static("icons.svg"), "types": types, "presets": presets}
 
 
 def _endpoints(user: User) -> EndpointQuerySet:

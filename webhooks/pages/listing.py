@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from events.catalogue.event_types import UnknownEventType
 from events.history.event_filter import matching_types
@@ -13,15 +14,30 @@ from webhooks.delivery_filter import DeliveryFilter
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, InboundRequest, Origin
 from workflow_platform.core.accounts.models import User, Workspace
 from workflow_platform.core.api.page_filters import PageFilters
+from workflow_platform.templatetags.words import STATUSES
 
 ORIGINS = [
-    (Origin.EVENT, "Events"),
-    (Origin.TEST, "Tests"),
+    (Origin.EVENT, _("Events")),
+    (Origin.TEST, _("Tests")),
     (Origin.API, "API"),
-    (Origin.NODE, "Nodes"),
-    (Origin.REPLAY, "Replays"),
+    (Origin.NODE, _("Nodes")),
+    (Origin.REPLAY, _("Replays")),
 ]
 LISTED = 50
+_LABELS = {
+    "range": _("Range"),
+    "since": _("Since"),
+    "until": _("Until"),
+    "status": _("Status"),
+    "status_code": _("Status code"),
+    "workflow": _("Workflow"),
+    "execution": _("Execution"),
+    "endpoint": _("Endpoint"),
+    "event_type": _("Event type"),
+    "origin": _("Origin"),
+    "accepted": _("Accepted"),
+    "path": _("Path"),
+}
 
 
 class ListFilters(PageFilters):
@@ -34,18 +50,24 @@ class ListFilters(PageFilters):
     def __init__(self, data: Any) -> None:
         super().__init__(data)
         for name, each in self.fields.items():
-            each.widget.attrs |= {"aria-label": name.replace("_", " ").capitalize(), "autocomplete": "off"}
-        self.fields["status_code"].widget.attrs |= {"placeholder": "Status code"}
-        self.fields["execution"].widget.attrs |= {"placeholder": "Execution id", "maxlength": 36, "spellcheck": "false"}
+            each.widget.attrs |= {"aria-label": _LABELS[name], "autocomplete": "off"}
+        self.fields["status_code"].widget.attrs |= {"placeholder": _("Status code")}
+        self.fields["execution"].widget.attrs |= {
+            "placeholder": _("Execution id"),
+            "maxlength": 36,
+            "spellcheck": "false",
+        }
 
 
 class DeliveryFilters(ListFilters):
     """The filters of the list of deliveries."""
 
-    status = forms.MultipleChoiceField(required=False, choices=[(each.value, each.value) for each in DeliveryStatus])
-    endpoint = forms.ModelChoiceField(Endpoint.objects.none(), required=False, empty_label="Any endpoint")
+    status = forms.MultipleChoiceField(
+        required=False, choices=[(each.value, STATUSES[each.value]) for each in DeliveryStatus]
+    )
+    endpoint = forms.ModelChoiceField(Endpoint.objects.none(), required=False, empty_label=_("Any endpoint"))
     event_type = forms.CharField(required=False, max_length=60)
-    origin = forms.ChoiceField(required=False, choices=[("", "Any origin"), *ORIGINS])
+    origin = forms.ChoiceField(required=False, choices=[("", _("Any origin")), *ORIGINS])
 
     def __init__(self, data: Any, user: User) -> None:
         super().__init__(data)
@@ -53,7 +75,7 @@ class DeliveryFilters(ListFilters):
         assert isinstance(choice, forms.ModelChoiceField)
         choice.queryset = Endpoint.objects.visible_to(user).only("name").order_by("name")
         self.fields["event_type"].widget.attrs |= {
-            "placeholder": "Event type: execution.*",
+            "placeholder": _("Event type: execution.*"),
             "list": "event-types",
             "spellcheck": "false",
         }
@@ -93,12 +115,12 @@ class DeliveryFilters(ListFilters):
 class InboundFilters(ListFilters):
     """The filters of the list of inbound requests."""
 
-    accepted = forms.MultipleChoiceField(required=False, choices=[("yes", "accepted"), ("no", "rejected")])
+    accepted = forms.MultipleChoiceField(required=False, choices=[("yes", _("accepted")), ("no", _("rejected"))])
     path = forms.CharField(required=False, max_length=300)
 
     def __init__(self, data: Any) -> None:
         super().__init__(data)
-        self.fields["path"].widget.attrs |= {"placeholder": "Path", "spellcheck": "false"}
+        self.fields["path"].widget.attrs |= {"placeholder": _("Path"), "spellcheck": "false"}
 
     def filter(self, requests: QuerySet[InboundRequest]) -> QuerySet[InboundRequest]:
         """Return the requests that match."""

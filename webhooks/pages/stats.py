@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from webhooks import statistics
 from webhooks.models import Delivery
@@ -23,7 +25,7 @@ SHOWN = ["delivered", "failed", "cancelled"]
 class Span:
     """A time range up to now, in steps."""
 
-    label: str
+    label: str | Promise
     step: timedelta
     steps: int
 
@@ -37,9 +39,9 @@ class Span:
 
 
 SPANS = {
-    "24h": Span("24 hours", timedelta(hours=1), 24),
-    "7d": Span("7 days", timedelta(hours=6), 28),
-    "30d": Span("30 days", timedelta(days=1), 30),
+    "24h": Span(_("24 hours"), timedelta(hours=1), 24),
+    "7d": Span(_("7 days"), timedelta(hours=6), 28),
+    "30d": Span(_("30 days"), timedelta(days=1), 30),
 }
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from webhooks.models import Endpoint, Lane
 
 State = Literal["active", "paused", "disabled", "inactive", "resting", "failing"]
@@ -26,23 +29,27 @@ class EndpointStatus:
 def endpoint_status(endpoint: Endpoint, lane: Lane | None, now: datetime) -> EndpointStatus:
     """Return the status of an endpoint."""
     if not endpoint.active and endpoint.disabled_at:
-        reason = endpoint.disabled_reason or "The receiver responded with 410 Gone, or failed for days."
-        return EndpointStatus("disabled", "failed", "disabled", reason, since=endpoint.disabled_at)
+        reason = endpoint.disabled_reason or _("The receiver responded with 410 Gone, or failed for days.")
+        return EndpointStatus("disabled", "failed", _("disabled"), reason, since=endpoint.disabled_at)
     if not endpoint.active:
-        return EndpointStatus("inactive", "skipped", "inactive", "Off. Events are not delivered.")
+        return EndpointStatus("inactive", "skipped", _("inactive"), _("Off. Events are not delivered."))
     if endpoint.paused_at:
         return EndpointStatus(
-            "paused", "paused", "paused", "Deliveries are queued and not sent.", since=endpoint.paused_at
+            "paused", "paused", _("paused"), _("Deliveries are queued and not sent."), since=endpoint.paused_at
         )
     if lane and lane.open_until and lane.open_until > now:
-        reason = f"Paused after {_failures(lane)} in a row."
-        return EndpointStatus("resting", "timed_out", "paused (failing)", reason, lane.failing_since, lane.open_until)
+        reason = ngettext(
+            "Paused after %(count)s failure in a row.", "Paused after %(count)s failures in a row.", lane.failures
+        ) % {"count": lane.failures}
+        return EndpointStatus(
+            "resting", "timed_out", _("paused (failing)"), reason, lane.failing_since, lane.open_until
+        )
     if lane and lane.failing_since:
         # Rejections (most 4xx) are not counted: the receiver works, so they do not lead to a pause.
-        reason = f"{_failures(lane)} in a row." if lane.failures else "The receiver rejects deliveries."
-        return EndpointStatus("failing", "waiting", "failing", reason, since=lane.failing_since)
-    return EndpointStatus("active", "completed", "active")
-
-
-def _failures(lane: Lane) -> str:
-    return f"{lane.failures} failure{'' if lane.failures == 1 else 's'}"
+        reason = _("The receiver rejects deliveries.")
+        if lane.failures:
+            reason = ngettext("%(count)s failure in a row.", "%(count)s failures in a row.", lane.failures) % {
+                "count": lane.failures
+            }
+        return EndpointStatus("failing", "waiting", _("failing"), reason, since=lane.failing_since)
+    return EndpointStatus("active", "completed", _("active"))

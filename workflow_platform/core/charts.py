@@ -8,6 +8,9 @@ from datetime import datetime
 from math import floor, log10
 from typing import Any
 
+from babel.numbers import format_decimal
+from django.utils.translation import get_language, gettext
+
 WIDTH, HEIGHT = 600, 100
 
 
@@ -57,11 +60,16 @@ def stacked(
                 top -= height
                 fill = (fills or {}).get(name, "")
                 segments.append(Segment(name, round(max(0.0, top), 2), round(height, 2), fill))
-        figures = ", ".join(f"{each[name]:,} {name}" for name in names if each.get(name)) or "none"
+        figures = ", ".join(_figure(each[name], name) for name in names if each.get(name)) or gettext("none")
         at = label.isoformat() if isinstance(label, datetime) else ""
         text = f"{label:%b %-d, %H:%M} UTC" if isinstance(label, datetime) else label
         bars.append(Bar(round(index * step, 2), round(step * 0.72, 2), segments, f"{text}: {figures}", at, figures))
     return {"bars": bars, "most": most}
+
+
+def _figure(count: int, name: str) -> str:
+    """Return a count and what it counts, a status, in the language of the page."""
+    return f"{format_decimal(count, locale=get_language() or 'en')} {gettext(name)}"
 
 
 def curve(values: Sequence[float | None], most: float) -> str:
