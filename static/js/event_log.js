@@ -70,6 +70,7 @@ export class EventLog {
       () => this.#matches.length && !this.#search && this.#load(FEW),
       (atEnd) => this.#scrolled(atEnd),
     );
+    this.rows.items = this.#matches; // grows, also while the log is paused before the first event
     for (const control of [parts.search, parts.types]) control.addEventListener("input", () => this.#filter());
     parts.level.addEventListener("change", () => this.#filter());
     parts.follow.addEventListener("click", () => this.#toggle());

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATES = ROOT / "templates"
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
 NAMES = {"Workflow platform", "CSV", "JSON", "UTC", "API", "URL", "ID", "HTTP", "TLS", "DNS", "JavaScript", "cURL"}
-NAMES |= {"OpenAPI", "AsyncAPI", "POST", "PUT", "PATCH", "/hooks/"}
+NAMES |= {"API · Workflow platform", "OpenAPI", "AsyncAPI", "POST", "PUT", "PATCH", "/hooks/"}
 """What is the same in all languages."""
 CODE = {
     "$json.customer",
