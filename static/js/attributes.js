@@ -1,5 +1,6 @@
 /** The attributes that a workflow has set on an execution, each with a link to the executions that have the same. */
 import { byId, element } from "./page.js";
+import { gettext } from "./translations.js";
 
 /** @param {Record<string, string>} attributes */
 export function showAttributes(attributes) {
@@ -11,7 +12,7 @@ export function showAttributes(attributes) {
   root.hidden = !keys.length;
   root.replaceChildren(...keys.map((key) => {
     const href = `/?${new URLSearchParams({ attribute: `${key}:${attributes[key]}` })}`;
-    const title = "Show the executions with this attribute";
+    const title = gettext("Show the executions with this attribute");
     return element("a", { class: "tag attribute", href, title }, element("b", {}, key), ` ${attributes[key]}`);
   }));
 }

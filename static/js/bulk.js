@@ -1,21 +1,13 @@
 /** Rerun, cancel or delete many executions: first a preview that counts them, then its progress. */
-import {
-  buttonById,
-  byId,
-  counted,
-  dialogById,
-  element,
-  fetchJson,
-  field,
-  formById,
-  messageOf,
-  number,
-  send,
-} from "./page.js";
+import { effectText } from "./effects.js";
+import { buttonById, byId, dialogById, element, fetchJson, field, formById, messageOf, send } from "./page.js";
 import { toast } from "./toast.js";
+import { gettext, ngettext, number } from "./translations.js";
+import { statusText } from "./words.js";
 
 const PATH = "/api/executions/bulk/";
 const POLL = 700; // ms
+const MOST_NODES = 8; // named
 
 /** @typedef {{id: string, state: string, total: number | null, done: number, left_out: number, percent: number | null,
  *             error: string, problems: {id: string, detail: string}[]}} Operation
@@ -23,28 +15,69 @@ const POLL = 700; // ms
  *             nodes: {name: string, effect: string, executions: number}[]}} Plan
  *  @typedef {{workspace: string | null, filter: Record<string, any>}} Chosen */
 
-/** @type {Record<string, {title: string, about: string, verb: string, done: string}>} */
+/**
+ * `begin` names the executions to change, `end` those that were changed; `done` and `part` say how far it is.
+ * @typedef {{title: string, about: string, verb: string, begin: (count: number) => string,
+ *            end: (count: number) => string, done: (done: string) => string,
+ *            part: (done: string, total: string) => string}} Kind
+ */
+
+/** @type {Record<string, Kind>} */
 const KINDS = {
   rerun: {
-    title: "Rerun executions",
-    about: "Each selected execution that has ended runs again as a new execution, oldest first.",
-    verb: "Rerun",
-    done: "rerun",
+    title: gettext("Rerun executions"),
+    about: gettext("Each selected execution that has ended runs again as a new execution, oldest first."),
+    verb: gettext("Rerun"),
+    begin: (count) => ngettext("Rerun {count} execution", "Rerun {count} executions", count),
+    end: (count) => ngettext("{count} execution rerun.", "{count} executions rerun.", count),
+    done: (done) => gettext("{done} rerun.", { done }),
+    part: (done, total) => gettext("{done} of {total} rerun.", { done, total }),
   },
   cancel: {
-    title: "Cancel executions",
-    about: "Selected executions that have not ended are cancelled. Those that have ended are left alone.",
-    verb: "Cancel",
-    done: "cancelled",
+    title: gettext("Cancel executions"),
+    about: gettext("Selected executions that have not ended are cancelled. Those that have ended are left alone."),
+    verb: gettext("Cancel"),
+    begin: (count) => ngettext("Cancel {count} execution", "Cancel {count} executions", count),
+    end: (count) => ngettext("{count} execution cancelled.", "{count} executions cancelled.", count),
+    done: (done) => gettext("{done} cancelled.", { done }),
+    part: (done, total) => gettext("{done} of {total} cancelled.", { done, total }),
   },
   delete: {
-    title: "Delete executions",
-    about: "Selected executions that have ended are deleted with their events, inputs and outputs. " +
-      "You cannot undo this.",
-    verb: "Delete",
-    done: "deleted",
+    title: gettext("Delete executions"),
+    about: gettext(
+      "Selected executions that have ended are deleted with their events, inputs and outputs. You cannot undo this.",
+    ),
+    verb: gettext("Delete"),
+    begin: (count) => ngettext("Delete {count} execution", "Delete {count} executions", count),
+    end: (count) => ngettext("{count} execution deleted.", "{count} executions deleted.", count),
+    done: (done) => gettext("{done} deleted.", { done }),
+    part: (done, total) => gettext("{done} of {total} deleted.", { done, total }),
   },
 };
+
+/**
+ * Say of which executions a preview has counted how many; their number stands before it.
+ * @param {number | null} count
+ * @param {Record<string, number>} byStatus
+ */
+function countedText(count, byStatus) {
+  const statuses = Object.entries(byStatus).map(([status, each]) => `${number(each)} ${statusText(status)}`).join(", ");
+  if (!statuses) return gettext("executions");
+  return ngettext("execution: {statuses}", "executions: {statuses}", count ?? 0, { statuses });
+}
+
+/** Name the nodes that would act again. @param {Plan["nodes"]} acting */
+function actingText(acting) {
+  const nodes = acting.slice(0, MOST_NODES).map(({ name, effect, executions }) =>
+    ngettext("{name} ({effect}, in {count} execution)", "{name} ({effect}, in {count} executions)", executions, {
+      name,
+      effect: effectText(effect),
+    })
+  ).join("; ");
+  return acting.length > MOST_NODES
+    ? gettext("These nodes act again: {nodes} and others.", { nodes })
+    : gettext("These nodes act again: {nodes}.", { nodes });
+}
 
 export class BulkDialog {
   #dialog = dialogById("bulk");
@@ -84,7 +117,7 @@ export class BulkDialog {
     byId("bulk-rerun").hidden = kind !== "rerun";
     byId("bulk-rerun").toggleAttribute("disabled", false);
     byId("bulk-progress").hidden = true;
-    byId("bulk-close").textContent = "Back";
+    byId("bulk-close").textContent = gettext("Back");
     this.#stop.hidden = true;
     this.#go.hidden = false;
     this.#go.className = kind === "delete" ? "danger" : "primary";
@@ -113,7 +146,7 @@ export class BulkDialog {
   async #preview() {
     this.#requests += 1;
     const request = this.#requests;
-    const { verb } = KINDS[this.#kind];
+    const { verb, begin } = KINDS[this.#kind];
     this.#go.disabled = true;
     this.#go.textContent = verb;
     byId("bulk-total").textContent = "…";
@@ -124,20 +157,12 @@ export class BulkDialog {
       /** @type {Plan} */
       const { count, by_status: statuses, nodes } = await send("POST", PATH, this.#body(true));
       if (request !== this.#requests) return;
-      byId("bulk-total").textContent = count === null ? "Very many" : number(count);
-      const parts = Object.entries(statuses).map(([status, each]) => `${number(each)} ${status.replace("_", " ")}`);
-      byId("bulk-statuses").textContent = `${count === 1 ? "execution" : "executions"}${
-        parts.length ? `: ${parts.join(", ")}` : ""
-      }`;
-      const acting = nodes.map(({ name, effect, executions }) =>
-        `${name} (${effect}, in ${counted(executions, "execution")})`
-      );
-      byId("bulk-acting").hidden = !acting.length;
-      byId("bulk-acting").textContent = `These nodes act again: ${acting.slice(0, 8).join("; ")}${
-        acting.length > 8 ? " and others" : ""
-      }.`;
+      byId("bulk-total").textContent = count === null ? gettext("Very many") : number(count);
+      byId("bulk-statuses").textContent = countedText(count, statuses);
+      byId("bulk-acting").hidden = !nodes.length;
+      byId("bulk-acting").textContent = actingText(nodes);
       this.#go.disabled = count === 0;
-      this.#go.textContent = count ? `${verb} ${counted(count, "execution")}` : verb;
+      this.#go.textContent = count ? begin(count) : verb;
     } catch (error) {
       if (request !== this.#requests) return;
       byId("bulk-total").textContent = "–";
@@ -160,7 +185,7 @@ export class BulkDialog {
     byId("bulk-rerun").toggleAttribute("disabled", true);
     this.#go.hidden = true;
     byId("bulk-progress").hidden = false;
-    byId("bulk-close").textContent = "Close";
+    byId("bulk-close").textContent = gettext("Close");
     byId("bulk-close").focus();
     this.#follow();
   }
@@ -171,7 +196,7 @@ export class BulkDialog {
     while (this.#running && this.#running.id === id && this.#dialog.open) {
       this.#showProgress(this.#running);
       if (this.#running.state !== "running") {
-        toast(`${counted(this.#running.done, "execution")} ${KINDS[this.#kind].done}.`);
+        toast(KINDS[this.#kind].end(this.#running.done));
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, POLL));
@@ -185,10 +210,14 @@ export class BulkDialog {
     const bar = /** @type {HTMLProgressElement} */ (byId("bulk-bar"));
     if (percent === null && state === "running") bar.removeAttribute("value");
     else bar.value = percent ?? 100;
-    const end = { cancelled: " Stopped.", failed: " The operation failed." }[state] ?? "";
-    const of = total === null ? "" : ` of ${number(total)}`;
-    const rest = skipped ? ` ${number(skipped)} could not be changed.` : "";
-    byId("bulk-state").textContent = `${number(done)}${of} ${KINDS[this.#kind].done}.${rest}${end}`;
+    const kind = KINDS[this.#kind];
+    const sentences = [total === null ? kind.done(number(done)) : kind.part(number(done), number(total))];
+    if (skipped) {
+      sentences.push(ngettext("{count} could not be changed.", "{count} could not be changed.", skipped));
+    }
+    if (state === "cancelled") sentences.push(gettext("Stopped."));
+    if (state === "failed") sentences.push(gettext("The operation failed."));
+    byId("bulk-state").textContent = sentences.join(" ");
     byId("bulk-problems").replaceChildren(
       ...problems.map(({ id, detail }) => element("li", {}, element("code", {}, id.slice(-12)), ` ${detail}`)),
     );

@@ -19,9 +19,10 @@ import {
 import { clearProblems, showProblems } from "./problems.js";
 import { refreshTimes } from "./times.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 
 const PATH = "/api/credentials/";
-const UNCHANGED = "Leave empty to keep it";
+const UNCHANGED = gettext("Leave empty to keep it");
 /** @type {any} the credential being edited; null for a new one */
 let edited = null;
 
@@ -71,7 +72,9 @@ function open(credential) {
   clearProblems(form);
   showProblem("");
   byId("tested").hidden = true;
-  byId("edit-title").textContent = credential ? `Edit ${credential.name}` : "New credential";
+  byId("edit-title").textContent = credential
+    ? gettext("Edit {name}", { name: credential.name })
+    : gettext("New credential");
   byId("try").hidden = !credential;
   typeSelect().disabled = Boolean(credential);
   findById("workspace-label")?.toggleAttribute("hidden", Boolean(credential));
@@ -116,13 +119,16 @@ async function save(event) {
   const empty = controls.filter((control) => control.required && !control.value.trim());
   showProblem("");
   if (empty.length) {
-    return void showProblems(form, empty.map(({ name }) => ({ field: name, message: "This field is required." })));
+    return void showProblems(
+      form,
+      empty.map(({ name }) => ({ field: name, message: gettext("This field is required.") })),
+    );
   }
   buttonById("save").disabled = true;
   try {
     const [method, path] = edited ? ["PATCH", `${PATH}${edited.id}/`] : ["POST", PATH];
     const credential = await send(method, path, body(form));
-    toastLater(`${credential.name} saved.`);
+    toastLater(gettext("{name} saved.", { name: credential.name }));
     location.reload();
   } catch (error) {
     const errors = errorsOf(error);
@@ -153,15 +159,19 @@ async function test() {
 async function confirmDelete(id) {
   const credential = await fetchJson(`${PATH}${id}/`);
   const names = credential.used_by.map((/** @type {{name: string}} */ workflow) => workflow.name);
-  byId("confirm-title").textContent = `Delete ${credential.name}?`;
+  byId("confirm-title").textContent = gettext("Delete {name}?", { name: credential.name });
   byId("confirm-text").textContent = names.length
-    ? `${names.length === 1 ? "1 workflow uses" : `${names.length} workflows use`} this credential and will fail ` +
-      `without it: ${names.join(", ")}.`
-    : "No workflow uses this credential. You can't undo this.";
+    ? ngettext(
+      "{count} workflow uses this credential and will fail without it: {names}.",
+      "{count} workflows use this credential and will fail without it: {names}.",
+      names.length,
+      { names: names.join(", ") },
+    )
+    : gettext("No workflow uses this credential. You can't undo this.");
   byId("delete").onclick = async () => {
     try {
       await send("DELETE", `${PATH}${id}/`);
-      toastLater(`${credential.name} deleted.`);
+      toastLater(gettext("{name} deleted.", { name: credential.name }));
       location.reload();
     } catch (error) {
       dialogById("confirm").close();

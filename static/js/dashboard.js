@@ -9,6 +9,7 @@ import { followViews } from "./saved_views.js";
 import { Selection } from "./selection.js";
 import { isoMoment } from "./time_inputs.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
 
 const form = formById("filters");
 const filters = () =>
@@ -74,7 +75,10 @@ if (findById("bulk")) {
     const workspace = findField(form, "workspace");
     const several = workspace instanceof HTMLSelectElement && !workspace.value;
     if (several && (selection.all || !selection.workspace)) {
-      toast("Choose a workspace in the filters first: an operation changes executions of one workspace.", "failed");
+      const text = gettext(
+        "Choose a workspace in the filters first: an operation changes executions of one workspace.",
+      );
+      toast(text, "failed");
       return;
     }
     dialog.open(kind, {

@@ -1,6 +1,7 @@
 /** What differs between two definitions of a workflow. */
 import { write } from "./exact_json.js";
 import { element } from "./page.js";
+import { gettext } from "./translations.js";
 
 /**
  * @typedef {{name?: string, description?: string, nodes: any[], edges: any[], settings?: Record<string, any>}} Definition
@@ -11,6 +12,21 @@ import { element } from "./page.js";
 
 const MAX_LINES = 2000; // of each text: more are shown as a whole
 const CONTEXT = 2; // equal lines around a change
+
+/** @type {Record<Change["kind"], string>} */
+const KINDS = {
+  added: gettext("added"),
+  removed: gettext("removed"),
+  changed: gettext("changed"),
+  moved: gettext("moved"),
+};
+/** @type {Record<string, string>} */
+const SUBJECTS = {
+  node: gettext("node"),
+  edge: gettext("edge"),
+  settings: gettext("settings"),
+  workflow: gettext("workflow"),
+};
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -141,7 +157,7 @@ function fieldElement(change) {
 /** Show differences in an element. @param {HTMLElement} place @param {Change[]} changes */
 export function showDifferences(place, changes) {
   if (!changes.length) {
-    place.replaceChildren(element("p", { class: "empty" }, "The definitions are the same."));
+    place.replaceChildren(element("p", { class: "empty" }, gettext("The definitions are the same.")));
     return;
   }
   place.replaceChildren(...changes.map((change) =>
@@ -151,8 +167,8 @@ export function showDifferences(place, changes) {
       element(
         "h3",
         {},
-        element("span", { class: "tag" }, change.kind),
-        ` ${change.what} `,
+        element("span", { class: "tag" }, KINDS[change.kind]),
+        ` ${SUBJECTS[change.what]} `,
         element("b", {}, change.name),
       ),
       ...change.fields.map(fieldElement),

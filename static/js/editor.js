@@ -1,6 +1,7 @@
 /** A textarea for JSON with line numbers, marked lines, and a way from a node to its line. */
 import { read, write } from "./exact_json.js";
 import { element, messageOf } from "./page.js";
+import { gettext } from "./translations.js";
 
 /** @param {string} text */
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -22,7 +23,8 @@ export function parse(text) {
     const message = messageOf(error);
     const position = /position (\d+)/.exec(message);
     const line = (position ? text.slice(0, Number(position[1])) : text).split("\n").length;
-    throw new InvalidJson(`Line ${line} is not JSON: ${message.replace(/ in JSON at.*| \(line.*/, "")}.`, line);
+    const reason = message.replace(/ in JSON at.*| \(line.*/, "");
+    throw new InvalidJson(gettext("Line {line} is not JSON: {reason}.", { line, reason }), line);
   }
 }
 

@@ -4,9 +4,11 @@
  */
 import { showConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
-import { byId, findById, number, query } from "./page.js";
+import { byId, findById, query } from "./page.js";
 import { onHtmx, swapFrom } from "./refresh.js";
 import { refreshTimes } from "./times.js";
+import { gettext, ngettext } from "./translations.js";
+import { statusText } from "./words.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 /** @typedef {{stream: string, head: number, grows: boolean, attributes?: string[]}} ListData */
@@ -135,7 +137,9 @@ export class LiveList {
     const button = findById("new-rows");
     if (!button) return;
     button.hidden = !this.#new.size;
-    button.textContent = this.#new.size < MOST_NEW ? `${number(this.#new.size)} new` : `${MOST_NEW}+ new`;
+    button.textContent = this.#new.size < MOST_NEW
+      ? ngettext("{count} new", "{count} new", this.#new.size)
+      : gettext("{count}+ new", { count: MOST_NEW });
   }
 }
 
@@ -146,5 +150,5 @@ function showStatus(row, status) {
   row.dataset.executionStatus = status;
   const badge = query(row, ".status");
   badge.dataset.status = status;
-  badge.textContent = status.replace("_", " ");
+  badge.textContent = statusText(status);
 }

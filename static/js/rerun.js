@@ -3,15 +3,16 @@ import { parse } from "./editor.js";
 import { write } from "./exact_json.js";
 import { byId, data, dialogById, fetchJson, field, formById, inputById, messageOf, query, send } from "./page.js";
 import { RerunEffects } from "./rerun_effects.js";
+import { gettext } from "./translations.js";
 
 const MAX_ITEMS = 1000; // of an input, as the API returns at once
 
 /** Return the items in a text. Throws an Error that says what is wrong. @param {string} text */
 export function items(text) {
   const list = parse(text.trim() || "[]");
-  if (!Array.isArray(list)) throw new Error("The input must be a list of items: [{ … }, { … }].");
+  if (!Array.isArray(list)) throw new Error(gettext("The input must be a list of items: [{ … }, { … }]."));
   const wrong = list.findIndex((item) => item === null || typeof item !== "object" || Array.isArray(item));
-  if (wrong >= 0) throw new Error(`Item ${wrong + 1} is not an object.`);
+  if (wrong >= 0) throw new Error(gettext("Item {number} is not an object.", { number: wrong + 1 }));
   return list;
 }
 
@@ -87,8 +88,8 @@ export class RerunDialog {
     const node = this.#editedNode;
     if (!this.#edit.checked || !node) return this.#showError("");
     byId("rerun-input-label").textContent = this.#from.value === "start"
-      ? "Input of the execution: a list of items"
-      : `Input of ${nameOf(node)}: a list of items`;
+      ? gettext("Input of the execution: a list of items")
+      : gettext("Input of {node}: a list of items", { node: nameOf(node) });
     if (this.#touched) return void this.#check();
     const path = `/api/executions/${data.execution}/nodes/${encodeURIComponent(node)}/output/?limit=${MAX_ITEMS}`;
     const { inputs, totals } = this.current().ran(node)
@@ -98,7 +99,10 @@ export class RerunDialog {
     this.#input.value = write(Object.values(inputs).flat(), 2);
     const total = Object.keys(inputs).map((name) => totals.inputs[name]).find((count) => count > MAX_ITEMS);
     byId("rerun-input-note").textContent = total
-      ? `Showing the first ${MAX_ITEMS} of ${total} items. The rerun uses only the items shown here.`
+      ? gettext("Showing the first {shown} of {total} items. The rerun uses only the items shown here.", {
+        shown: MAX_ITEMS,
+        total,
+      })
       : "";
     this.#check();
   }

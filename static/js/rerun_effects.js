@@ -1,18 +1,29 @@
 /** The part of the rerun dialog that lists the nodes which would write or send again, with a choice for each. */
-import { byId, counted, data, element, send } from "./page.js";
+import { effectText } from "./effects.js";
+import { byId, data, element, send } from "./page.js";
+import { gettext, ngettext } from "./translations.js";
 
 /**
  * @typedef {{node: string, name: string, effect: string, items: number, reusable: boolean}} ActingNode
  */
 
 /** @type {[string, string][]} */
-const CHOICES = [["run", "Run again"], ["reuse", "Reuse its output"], ["skip", "Skip it"]];
+const CHOICES = [
+  ["run", gettext("Run again")],
+  ["reuse", gettext("Reuse its output")],
+  ["skip", gettext("Skip it")],
+];
 
 /** Say what the nodes would do. @param {ActingNode[]} nodes */
 function title(nodes) {
   const effects = new Set(nodes.map((node) => node.effect));
-  const act = effects.size > 1 ? "write or send" : effects.has("sends") ? "send" : "write";
-  return nodes.length === 1 ? `1 node would ${act} again` : `${nodes.length} nodes would ${act} again`;
+  const count = nodes.length;
+  if (effects.size > 1) {
+    return ngettext("{count} node would write or send again", "{count} nodes would write or send again", count);
+  }
+  return effects.has("sends")
+    ? ngettext("{count} node would send again", "{count} nodes would send again", count)
+    : ngettext("{count} node would write again", "{count} nodes would write again", count);
 }
 
 export class RerunEffects {
@@ -56,14 +67,18 @@ export class RerunEffects {
 
   /** @param {ActingNode} node */
   #row(node) {
-    const select = element("select", { name: node.node, "aria-label": `What ${node.name} does` });
+    const select = element("select", {
+      name: node.node,
+      "aria-label": gettext("What {node} does", { node: node.name }),
+    });
     for (const [value, label] of CHOICES) {
       if (value !== "reuse" || node.reusable) select.append(new Option(label, value));
     }
     const chosen = this.#chosen.get(node.node);
     if (chosen && (chosen !== "reuse" || node.reusable)) select.value = chosen;
     select.addEventListener("input", () => this.#chosen.set(node.node, select.value));
-    const facts = element("small", {}, `${node.effect}, ${counted(node.items, "item")} before`);
-    return element("label", {}, element("span", {}, node.name, " ", facts), select);
+    const effect = effectText(node.effect);
+    const facts = ngettext("{effect}, {count} item before", "{effect}, {count} items before", node.items, { effect });
+    return element("label", {}, element("span", {}, node.name, " ", element("small", {}, facts)), select);
   }
 }

@@ -2,6 +2,7 @@
 import { ask } from "./confirmation.js";
 import { buttonById, byId, dialogById, field, findField, formById, messageOf, query, send } from "./page.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext } from "./translations.js";
 
 const PATH = "/api/executions/views/";
 
@@ -26,7 +27,7 @@ export function followViews(filters) {
         shared: findField(form, "shared")?.checked ?? false,
         ...(workspace && { workspace: workspace.value }),
       });
-      toastLater(`View “${name}” saved.`);
+      toastLater(gettext("View “{name}” saved.", { name }));
       location.reload();
     } catch (error) {
       byId("view-problem").textContent = messageOf(error);
@@ -37,12 +38,13 @@ export function followViews(filters) {
     const button = target instanceof Element ? target.closest("[data-delete-view]") : null;
     if (!(button instanceof HTMLElement)) return;
     const { name = "", deleteView } = button.dataset;
-    const text = "A shared view disappears for all members. Executions are not touched.";
-    if (!await ask({ title: `Delete the view “${name}”?`, text, verb: "Delete view", danger: true })) return;
+    const text = gettext("A shared view disappears for all members. Executions are not touched.");
+    const title = gettext("Delete the view “{name}”?", { name });
+    if (!await ask({ title, text, verb: gettext("Delete view"), danger: true })) return;
     try {
       await send("DELETE", `${PATH}${deleteView}/`);
       button.closest(".view")?.remove();
-      toast(`View “${name}” deleted.`);
+      toast(gettext("View “{name}” deleted.", { name }));
     } catch (error) {
       toast(messageOf(error), "failed");
     }

@@ -1,6 +1,7 @@
 /** The rows that are selected in the list of executions; they stay selected when their rows are rendered again. */
-import { byId, counted, findById } from "./page.js";
+import { byId, findById } from "./page.js";
 import { onHtmx } from "./refresh.js";
+import { gettext, ngettext } from "./translations.js";
 
 const boxes = () => /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll("input[data-select]")]);
 
@@ -78,7 +79,9 @@ export class Selection {
     const bar = findById("selected");
     if (!bar) return;
     bar.hidden = !this.#all && !this.#chosen.size;
-    byId("selected-count").textContent = this.#all ? "All that match" : `${counted(this.#chosen.size, "row")} selected`;
+    byId("selected-count").textContent = this.#all
+      ? gettext("All that match")
+      : ngettext("{count} row selected", "{count} rows selected", this.#chosen.size);
     byId("select-all").hidden = this.#all;
   }
 }

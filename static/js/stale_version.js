@@ -2,6 +2,7 @@
 import { differences, showDifferences } from "./difference.js";
 import { buttonById, byId, data, dialogById, fetchJson, messageOf, RequestError } from "./page.js";
 import { refreshTimes, timeElement } from "./times.js";
+import { gettext, textWith } from "./translations.js";
 
 /** @typedef {{current_version: number, by: string | null, at: string}} Stale */
 
@@ -21,9 +22,10 @@ export async function offerOverwrite(stale, mine, save) {
   const version = stale.current_version;
   problem.hidden = true;
   byId("stale-text").replaceChildren(
-    `${stale.by ?? "The platform"} saved version ${version} `,
-    timeElement(stale.at),
-    ", while you were editing an earlier one. Nothing was overwritten.",
+    ...textWith(
+      gettext("{by} saved version {version} {time}, while you were editing an earlier one. Nothing was overwritten."),
+      { by: stale.by ?? gettext("The platform"), version: String(version), time: timeElement(stale.at) },
+    ),
   );
   refreshTimes();
   byId("stale-changes").replaceChildren();

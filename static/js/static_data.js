@@ -2,6 +2,7 @@
 import { jsonView } from "./json_view.js";
 import { buttonById, byId, data, dialogById, element, fetchJson, findById, messageOf, send } from "./page.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
 
 const PATH = `/api/workflows/${data.workflow}/static-data/`;
 
@@ -12,7 +13,7 @@ async function load() {
   try {
     const kept = await fetchJson(PATH);
     const empty = Object.keys(kept.global).length + Object.keys(kept.nodes).length === 0;
-    const text = element("p", { class: "muted" }, "There is none.");
+    const text = element("p", { class: "muted" }, gettext("There is none."));
     view.replaceChildren(empty ? text : jsonView({ global: kept.global, nodes: kept.nodes }));
     reset.hidden = empty;
   } catch (error) {
@@ -37,7 +38,7 @@ export function showStaticData() {
     try {
       await send("DELETE", PATH);
       dialog.close();
-      toast("Static data reset.");
+      toast(gettext("Static data reset."));
       await load();
     } catch (error) {
       problem.textContent = messageOf(error);

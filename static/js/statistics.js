@@ -1,5 +1,6 @@
 /** The statistics of a workflow: success, durations, and what is usual against now. */
-import { byId, counted, data, duration, element, fetchJson, messageOf, number } from "./page.js";
+import { byId, data, duration, element, fetchJson, messageOf } from "./page.js";
+import { gettext, language, ngettext, number } from "./translations.js";
 
 /**
  * @typedef {{p50_ms: number | null, p95_ms: number | null, now_ms: number | null}} Spread
@@ -22,7 +23,12 @@ const [WIDTH, HEIGHT] = [96, 22];
 const shown = (ms) => ms === null ? "–" : duration(ms);
 
 /** @param {number} part @param {number} whole */
-const share = (part, whole) => whole ? `${(part / whole * 100).toFixed(part && part < whole ? 1 : 0)} %` : "–";
+function share(part, whole) {
+  if (!whole) return "–";
+  const digits = part && part < whole ? 1 : 0;
+  const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${(part / whole * 100).toLocaleString(language, format)} %`;
+}
 
 /** Whether it takes notably longer now. @param {Spread} spread */
 const isSlower = ({ p50_ms: usual, now_ms: now }) =>
@@ -60,22 +66,24 @@ const figure = (label, value, note = "") =>
 function figures(its) {
   const { completed = 0, failed = 0, timed_out: timedOut = 0 } = its.statuses;
   const { p50_ms: p50, p95_ms: p95, now_ms: now } = its.spread;
-  const note = isSlower(its.spread) ? `usually ${shown(p50)}` : "the newest 10";
+  const note = isSlower(its.spread)
+    ? gettext("usually {duration}", { duration: shown(p50) })
+    : gettext("the newest 10");
   return element(
     "div",
     { class: "figures" },
     figure(
-      its.more ? "Executions (newest)" : "Executions",
+      its.more ? gettext("Executions (newest)") : gettext("Executions"),
       number(its.executions),
-      `${number(failed + timedOut)} failed`,
+      ngettext("{count} failed", "{count} failed", failed + timedOut),
     ),
-    figure("Success", share(completed, completed + failed + timedOut)),
-    figure("Median", shown(p50), `95 % within ${shown(p95)}`),
-    figure("Now", shown(now), note),
+    figure(gettext("Success"), share(completed, completed + failed + timedOut)),
+    figure(gettext("Median"), shown(p50), gettext("95 % within {duration}", { duration: shown(p95) })),
+    figure(gettext("Now"), shown(now), note),
     element(
       "div",
       { class: "figure" },
-      element("small", {}, "Median per day"),
+      element("small", {}, gettext("Median per day")),
       trendLine(
         its.days.map((day) => day.p50_ms),
         its.days.map((day) => `${day.day}: ${shown(day.p50_ms)}`).join(", "),
@@ -101,19 +109,28 @@ function row(node) {
       shown(now),
     ),
     element("td", { class: "right" }, node.cache_hits ? share(node.cache_hits, node.runs) : "–"),
-    element("td", {}, trendLine(node.trend, `Median per day of ${node.name}`)),
+    element("td", {}, trendLine(node.trend, gettext("Median per day of {node}", { node: node.name }))),
   );
 }
 
 /** @param {NodeFigures[]} nodes */
 function table(nodes) {
-  const heads = ["Node", "Runs", "Success", "Median", "95 %", "Now", "From cache", "Trend"];
+  const heads = [
+    gettext("Node"),
+    gettext("Runs"),
+    gettext("Success"),
+    gettext("Median"),
+    "95 %",
+    gettext("Now"),
+    gettext("From cache"),
+    gettext("Trend"),
+  ];
   const head = heads.map((text, index) =>
     element("th", { scope: "col", ...(index && index < 7 ? { class: "right" } : {}) }, text)
   );
   return element(
     "div",
-    { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Statistics of nodes" },
+    { class: "scrolls", tabindex: "0", role: "region", "aria-label": gettext("Statistics of nodes") },
     element(
       "table",
       { class: "statistics" },
@@ -131,14 +148,16 @@ async function load(days) {
     /** @type {Statistics} */
     const its = await fetchJson(`/api/workflows/${data.workflow}/statistics/?days=${days}`);
     if (!its.executions) {
-      const text = `No live execution ended in the last ${
-        counted(days, "day")
-      }. Test and debug executions do not count.`;
+      const text = ngettext(
+        "No live execution ended in the last {count} day. Test and debug executions do not count.",
+        "No live execution ended in the last {count} days. Test and debug executions do not count.",
+        days,
+      );
       body.replaceChildren(element("p", { class: "empty" }, text));
     } else {
       const nodes = its.nodes
         ? table(its.nodes)
-        : element("p", { class: "empty" }, "Too many node runs. Choose fewer days.");
+        : element("p", { class: "empty" }, gettext("Too many node runs. Choose fewer days."));
       body.replaceChildren(figures(its), nodes);
     }
   } catch (error) {

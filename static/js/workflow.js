@@ -5,12 +5,13 @@ import { write } from "./exact_json.js";
 import { renderGraph } from "./graph.js";
 import { HookTests } from "./hook_tests.js";
 import { LiveList } from "./live_list.js";
-import { byId, counted, data, element, errorsOf, field, findById, formById, messageOf, query, send } from "./page.js";
+import { byId, data, element, errorsOf, field, findById, formById, messageOf, query, send } from "./page.js";
 import { followSchedules } from "./schedules.js";
 import { offerOverwrite, staleVersion } from "./stale_version.js";
 import { showStatistics } from "./statistics.js";
 import { showStaticData } from "./static_data.js";
 import { toastLater } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 import { followMenu } from "./workflow_menu.js";
 
 /** @import { FieldProblem } from "./types.js" */
@@ -45,7 +46,11 @@ function showState(text, status) {
 /** @param {FieldProblem} problem @param {number | null} line @param {Map<string, string>} names of the nodes */
 function problemButton(problem, line, names) {
   const { node, edge, message } = problem;
-  const place = node ? names.get(node) ?? node : Number.isInteger(edge) ? `edge ${edge}` : "";
+  const place = node
+    ? names.get(node) ?? node
+    : Number.isInteger(edge)
+    ? gettext("edge {number}", { number: Number(edge) })
+    : "";
   const button = element(
     "button",
     { type: "button" },
@@ -76,8 +81,8 @@ function show(problems) {
   );
   byId("problems").hidden = problems.length === 0;
   editor.mark(lines);
-  if (problems.length) showState(counted(problems.length, "problem"), "failed");
-  else showState("Valid", "completed");
+  if (problems.length) showState(ngettext("{count} problem", "{count} problems", problems.length), "failed");
+  else showState(gettext("Valid"), "completed");
 }
 
 /** @param {unknown} error @returns {FieldProblem[]} */
@@ -104,14 +109,14 @@ async function save(event) {
   event.preventDefault();
   if (!saveButton || saveButton.disabled) return;
   saveButton.disabled = true;
-  showState("Saving…", "running");
+  showState(gettext("Saving…"), "running");
   try {
     await saveOver(data.latest_version, parse(editor.text));
   } catch (error) {
     const stale = staleVersion(error);
     if (stale) offerOverwrite(stale, parse(editor.text), saveOver);
     else show(problemsOf(error));
-    if (stale) showState("Not saved", "failed");
+    if (stale) showState(gettext("Not saved"), "failed");
     saveButton.disabled = false;
   }
 }
@@ -124,7 +129,7 @@ async function save(event) {
 async function saveOver(version, definition) {
   const workflow = await send("PATCH", `/api/workflows/${data.workflow}/`, { ...definition, base_version: version });
   removeEventListener("beforeunload", warn);
-  toastLater(`Saved as version ${workflow.version}.`);
+  toastLater(gettext("Saved as version {version}.", { version: workflow.version }));
   location.assign(location.pathname);
 }
 
@@ -136,7 +141,7 @@ function warn(event) {
 area.addEventListener("input", () => {
   const changed = editor.text !== saved;
   if (saveButton) saveButton.disabled = !changed;
-  showState(changed ? "Unsaved changes" : "", "queued");
+  showState(changed ? gettext("Unsaved changes") : "", "queued");
   clearTimeout(typing);
   typing = setTimeout(check, PAUSE_BEFORE_CHECK);
 });

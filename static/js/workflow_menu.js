@@ -3,22 +3,10 @@ import { differences, showDifferences } from "./difference.js";
 import { write } from "./exact_json.js";
 import { saveFile } from "./save_file.js";
 import "./menus.js";
-import {
-  byId,
-  closest,
-  counted,
-  data,
-  dialogById,
-  element,
-  fetchJson,
-  formById,
-  messageOf,
-  number,
-  query,
-  send,
-} from "./page.js";
+import { byId, closest, data, dialogById, element, fetchJson, formById, messageOf, query, send } from "./page.js";
 import { staleVersion } from "./stale_version.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext, ngettext, number } from "./translations.js";
 import { openSettings, settingsOf } from "./workflow_settings.js";
 
 const ADDRESS = `/api/workflows/${data.workflow}/`;
@@ -27,7 +15,10 @@ const ADDRESS = `/api/workflows/${data.workflow}/`;
 function explained(error) {
   const stale = staleVersion(error);
   if (!stale) return messageOf(error);
-  return `${stale.by ?? "The platform"} saved version ${stale.current_version} in the meantime. Reload the page first.`;
+  return gettext("{by} saved version {version} in the meantime. Reload the page first.", {
+    by: stale.by ?? gettext("The platform"),
+    version: stale.current_version,
+  });
 }
 
 /**
@@ -54,42 +45,93 @@ function onSubmit(name, act) {
 /** Save fields of the workflow as a new version and show it. @param {Record<string, unknown>} fields */
 async function change(fields) {
   const saved = await send("PATCH", ADDRESS, { ...fields, base_version: data.latest_version });
-  toastLater(`Saved as version ${saved.version}.`);
+  toastLater(gettext("Saved as version {version}.", { version: saved.version }));
   location.assign(location.pathname);
 }
 
 async function duplicate() {
   const copy = await send("POST", `${ADDRESS}clone/`);
-  toastLater(`Duplicated as “${copy.name}”. It is off.`);
+  toastLater(gettext("Duplicated as “{name}”. It is off.", { name: copy.name }));
   location.assign(`/workflows/${copy.id}/`);
 }
 
 function exportDefinition() {
   const name = data.definition.name.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").toLowerCase();
   saveFile(`${name || "workflow"}.json`, `${write(data.definition, 2)}\n`);
-  toast(`Exported version ${data.version}.`);
+  toast(gettext("Exported version {version}.", { version: data.version }));
 }
+
+/** Say what is kept of a workflow that is deleted. @param {number} count of executions @param {boolean} more */
+const keptText = (count, more) =>
+  more
+    ? ngettext(
+      "More than {count} execution and their history stay until retention deletes them, unless you choose below.",
+      "More than {count} executions and their history stay until retention deletes them, unless you choose below.",
+      count,
+    )
+    : ngettext(
+      "{count} execution and their history stay until retention deletes them, unless you choose below.",
+      "{count} executions and their history stay until retention deletes them, unless you choose below.",
+      count,
+    );
+
+/** Say what else can be deleted. @param {number} count of executions @param {boolean} more */
+const choiceText = (count, more) =>
+  more
+    ? ngettext(
+      "Also delete More than {count} execution, with events, outputs and files",
+      "Also delete More than {count} executions, with events, outputs and files",
+      count,
+    )
+    : ngettext(
+      "Also delete {count} execution, with events, outputs and files",
+      "Also delete {count} executions, with events, outputs and files",
+      count,
+    );
+
+/** The same, where executions are in progress. @param {number} count of executions @param {boolean} more */
+const choiceWithRunning = (count, more) =>
+  more
+    ? ngettext(
+      "Also delete More than {count} execution, with events, outputs and files; those in progress are cancelled",
+      "Also delete More than {count} executions, with events, outputs and files; those in progress are cancelled",
+      count,
+    )
+    : ngettext(
+      "Also delete {count} execution, with events, outputs and files; those in progress are cancelled",
+      "Also delete {count} executions, with events, outputs and files; those in progress are cancelled",
+      count,
+    );
 
 async function openDeletion() {
   const its = await send("DELETE", `${ADDRESS}?dry_run=true`);
-  const executions = `${its.more_executions ? "More than " : ""}${counted(its.executions, "execution")}`;
+  const { executions, more_executions: more, running, schedules } = its;
   /** @type {[boolean, string][]} */
   const facts = [
-    [its.executions > 0, `${executions} and their history stay until retention deletes them, unless you choose below.`],
-    [its.running > 0, `${counted(its.running, "execution")} in progress will finish.`],
-    [its.schedules > 0, `${counted(its.schedules, "schedule")} will stop.`],
-    [its.webhook_paths.length > 0, `These webhook paths will return 404: ${its.webhook_paths.join(", ")}`],
-    [its.callers.length > 0, `These workflows start this one and will fail: ${its.callers.join(", ")}`],
+    [executions > 0, keptText(executions, more)],
+    [
+      running > 0,
+      ngettext("{count} execution in progress will finish.", "{count} executions in progress will finish.", running),
+    ],
+    [schedules > 0, ngettext("{count} schedule will stop.", "{count} schedules will stop.", schedules)],
+    [
+      its.webhook_paths.length > 0,
+      gettext("These webhook paths will return 404: {paths}", { paths: its.webhook_paths.join(", ") }),
+    ],
+    [
+      its.callers.length > 0,
+      gettext("These workflows start this one and will fail: {names}", { names: its.callers.join(", ") }),
+    ],
   ];
   const lines = facts.filter(([holds]) => holds).map(([, text]) => text);
   byId("belongings").replaceChildren(
-    ...(lines.length ? lines : ["It has no executions and no triggers."]).map((text) => element("li", {}, text)),
+    ...(lines.length ? lines : [gettext("It has no executions and no triggers.")]).map((text) =>
+      element("li", {}, text)
+    ),
   );
   const choice = byId("with-executions");
-  choice.hidden = !its.executions;
-  query(choice, "span").textContent = `Also delete ${executions}, with events, outputs and files${
-    its.running ? "; those in progress are cancelled" : ""
-  }`;
+  choice.hidden = !executions;
+  query(choice, "span").textContent = running ? choiceWithRunning(executions, more) : choiceText(executions, more);
   dialogById("delete-dialog").showModal();
 }
 
@@ -100,15 +142,24 @@ async function followDeletion(operation) {
   problem.hidden = false;
   let now = operation;
   while (now.state === "running") {
-    const of = now.total === null ? "" : ` of ${number(now.total)}`;
-    problem.textContent = `The workflow is deleted. ${
-      number(now.done)
-    }${of} executions deleted. You can leave this page.`;
+    const done = number(now.done);
+    problem.textContent = now.total === null
+      ? gettext("The workflow is deleted. {done} executions deleted. You can leave this page.", { done })
+      : gettext("The workflow is deleted. {done} of {total} executions deleted. You can leave this page.", {
+        done,
+        total: number(now.total),
+      });
     await new Promise((resolve) => setTimeout(resolve, 1000));
     now = await fetchJson(`/api/executions/bulk/${now.id}/`).catch(() => now); // offline: tried again
   }
-  const rest = now.left_out ? ` ${number(now.left_out)} could not be deleted.` : "";
-  return `“${data.definition.name}” and ${counted(now.done, "execution")} deleted.${rest}`;
+  const { name } = data.definition;
+  const sentences = [
+    ngettext("“{name}” and {count} execution deleted.", "“{name}” and {count} executions deleted.", now.done, { name }),
+  ];
+  if (now.left_out) {
+    sentences.push(ngettext("{count} could not be deleted.", "{count} could not be deleted.", now.left_out));
+  }
+  return sentences.join(" ");
 }
 
 /** @type {Record<string, () => void | Promise<void>>} */
@@ -125,7 +176,7 @@ async function compare(number) {
   const other = await fetchJson(`${ADDRESS}versions/${number}/`);
   const [older, newer] = Number(number) < data.version ? [other, data.definition] : [data.definition, other];
   const [from, to] = [Math.min(Number(number), data.version), Math.max(Number(number), data.version)];
-  byId("changes-title").textContent = `Changes from version ${from} to version ${to}`;
+  byId("changes-title").textContent = gettext("Changes from version {from} to version {to}", { from, to });
   showDifferences(byId("changes"), differences(older, newer));
   dialogById("changes-dialog").showModal();
 }
@@ -134,14 +185,15 @@ function followDialogs() {
   onSubmit("details", async (form) => {
     const { name, description } = Object.fromEntries(new FormData(form));
     await send("PATCH", `${ADDRESS}details/`, { name, description });
-    toastLater("Name and description saved.");
+    toastLater(gettext("Name and description saved."));
     location.assign(location.pathname);
   });
   onSubmit("settings", (form) => change({ settings: settingsOf(form) }));
   onSubmit("delete", async (form) => {
     const all = query(form, "[name=executions]", HTMLInputElement).checked;
     const operation = await send("DELETE", `${ADDRESS}${all ? "?executions=true" : ""}`);
-    toastLater(all ? await followDeletion(operation) : `“${data.definition.name}” deleted.`);
+    const { name } = data.definition;
+    toastLater(all ? await followDeletion(operation) : gettext("“{name}” deleted.", { name }));
     location.assign("/workflows/");
   });
   const confirmation = query(formById("delete"), "[name=confirm]", HTMLInputElement);

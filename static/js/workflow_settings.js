@@ -1,6 +1,7 @@
 /** The form of a workflow's settings: each field is named by its path in the settings. */
 import { read, write } from "./exact_json.js";
 import { byId, data, element, fetchJson, findField } from "./page.js";
+import { gettext } from "./translations.js";
 
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
@@ -26,7 +27,8 @@ function valueOf(control) {
       return read(text);
     } catch (error) {
       const label = control.labels?.[0]?.firstChild?.textContent ?? control.name;
-      throw new Error(`${label}: this is not JSON (${/** @type {Error} */ (error).message}).`);
+      const reason = /** @type {Error} */ (error).message;
+      throw new Error(gettext("{label}: this is not JSON ({reason}).", { label, reason }));
     }
   }
   if (control.type !== "number") return text;

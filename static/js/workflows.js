@@ -7,6 +7,7 @@ import { createWorkflow, saveWorkflow } from "./new_workflow.js";
 import { byId, data, findById, messageOf } from "./page.js";
 import { isInUse, onHtmx, refresher } from "./refresh.js";
 import { toast } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 
 const PAUSE = 1000; // ms between requests
 
@@ -34,7 +35,9 @@ async function importFile(file) {
   const content = parse(await file.text());
   const created = [];
   for (const definition of Array.isArray(content) ? content : [content]) {
-    if (!Array.isArray(definition?.nodes)) throw new Error("the file has no list of nodes. Export a workflow as JSON.");
+    if (!Array.isArray(definition?.nodes)) {
+      throw new Error(gettext("the file has no list of nodes. Export a workflow as JSON."));
+    }
     created.push(await saveWorkflow(workspace(), definitionOf(definition)));
   }
   return created;
@@ -53,7 +56,13 @@ files?.addEventListener("change", async () => {
   }
   files.value = "";
   if (created.length === 1) location.assign(`/workflows/${created[0].id}/`);
-  else if (created.length) toast(`${created.length} workflows imported. They are off.`);
+  else if (created.length) {
+    toast(ngettext(
+      "{count} workflow imported. It is off.",
+      "{count} workflows imported. They are off.",
+      created.length,
+    ));
+  }
 });
 
 onHtmx("beforeSwap", (detail) => {
