@@ -70,7 +70,7 @@ const keptText = (count, more) =>
       count,
     )
     : ngettext(
-      "{count} execution and their history stay until retention deletes them, unless you choose below.",
+      "{count} execution and its history stay until retention deletes them, unless you choose below.",
       "{count} executions and their history stay until retention deletes them, unless you choose below.",
       count,
     );
@@ -79,8 +79,8 @@ const keptText = (count, more) =>
 const choiceText = (count, more) =>
   more
     ? ngettext(
-      "Also delete More than {count} execution, with events, outputs and files",
-      "Also delete More than {count} executions, with events, outputs and files",
+      "Also delete more than {count} execution, with events, outputs and files",
+      "Also delete more than {count} executions, with events, outputs and files",
       count,
     )
     : ngettext(
@@ -93,8 +93,8 @@ const choiceText = (count, more) =>
 const choiceWithRunning = (count, more) =>
   more
     ? ngettext(
-      "Also delete More than {count} execution, with events, outputs and files; those in progress are cancelled",
-      "Also delete More than {count} executions, with events, outputs and files; those in progress are cancelled",
+      "Also delete more than {count} execution, with events, outputs and files; those in progress are cancelled",
+      "Also delete more than {count} executions, with events, outputs and files; those in progress are cancelled",
       count,
     )
     : ngettext(

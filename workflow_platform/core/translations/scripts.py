@@ -39,7 +39,7 @@ def translated(source: str, translations: Mapping[str, Forms]) -> str:
         if not found:
             return match.group()
         if match[1]:
-            return f"gettext({_written(found)}"
+            return f"gettext({_written(found if isinstance(found, str) else found[0])}"
         return f"ngettext({_written(found)}, null"
 
     return _MARKED.sub(replaced, source)
