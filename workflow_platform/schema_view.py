@@ -6,9 +6,7 @@ import threading
 from functools import cache
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponse
-from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
@@ -27,8 +25,7 @@ def document() -> dict[str, Any]:
 
 @cache
 def _document() -> dict[str, Any]:
-    with translation.override(settings.LANGUAGE_CODE):
-        return dict(SchemaGenerator().get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
+    return dict(SchemaGenerator().get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
 
 
 @cache

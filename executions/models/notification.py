@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.translation import gettext_noop as _
 
 from executions.models.wait import Wait
 from executions.models.workflow import Workflow
@@ -17,10 +16,10 @@ from workflow_platform.core.identifiers import uuid7
 
 
 class NotificationKind(models.TextChoices):
-    FAILED = "workflow_failed", _("Workflow failed")
-    RECOVERED = "workflow_recovered", _("Workflow recovered")
-    APPROVAL = "approval_waiting", _("Approval waiting")
-    ENDPOINT = "endpoint_disabled", _("Endpoint disabled")
+    FAILED = "workflow_failed", "Workflow failed"
+    RECOVERED = "workflow_recovered", "Workflow recovered"
+    APPROVAL = "approval_waiting", "Approval waiting"
+    ENDPOINT = "endpoint_disabled", "Endpoint disabled"
 
 
 class EmailChoice(models.TextChoices):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from executions.models import NotificationEmail
 from executions.notifications.inbox import ShownNotification
-from workflow_platform.core.translations.dates import date_and_time
+from workflow_platform.core.accounts.email_dates import date_and_time
 
 MAX_LINE = 300
 

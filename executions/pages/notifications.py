@@ -9,7 +9,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
-from django.utils.translation import gettext_lazy as _
 
 from events import log
 from executions.models import Notification, NotificationKind
@@ -18,21 +17,20 @@ from workflow_platform.core.accounts.models import User, Workspace
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 LISTED = 50
-KINDS = [(kind.value, _(kind.label)) for kind in NotificationKind]
 
 
 class NotificationFilters(forms.Form):
     """The filters of the list, from the URL. Invalid values are ignored."""
 
-    show = forms.ChoiceField(required=False, choices=[("", _("All")), ("unread", _("Unread"))])
-    kind = forms.ChoiceField(required=False, choices=[("", _("Any kind")), *KINDS])
-    workspace = forms.ModelChoiceField(Workspace.objects.none(), required=False, empty_label=_("Any workspace"))
+    show = forms.ChoiceField(required=False, choices=[("", "All"), ("unread", "Unread")])
+    kind = forms.ChoiceField(required=False, choices=[("", "Any kind"), *NotificationKind.choices])
+    workspace = forms.ModelChoiceField(Workspace.objects.none(), required=False, empty_label="Any workspace")
 
     def __init__(self, data: Any, user: User) -> None:
         super().__init__(data)
         self.fields["workspace"].queryset = Workspace.objects.visible_to(user)  # type: ignore[attr-defined]
-        for name, label in (("kind", _("Kind")), ("workspace", _("Workspace"))):
-            self.fields[name].widget.attrs |= {"aria-label": label, "autocomplete": "off"}
+        for name in ("kind", "workspace"):
+            self.fields[name].widget.attrs |= {"aria-label": name.capitalize(), "autocomplete": "off"}
 
     def chosen(self) -> dict[str, Any]:
         """Return the valid filters."""

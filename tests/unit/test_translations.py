@@ -14,26 +14,12 @@ from workflow_platform.core.translations.scripts import marked_texts, translated
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATES = ROOT / "templates"
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
-NAMES = {
-    "Workflow platform",
-    "· Workflow platform",
-    "CSV",
-    "JSON",
-    "UTC",
-    "API",
-    "URL",
-    "ID",
-    "HTTP",
-    "TLS",
-    "DNS",
-    "JavaScript",
-    "cURL",
-}
+NAMES = {"Workflow platform", "CSV", "JSON", "UTC", "API", "URL", "ID", "HTTP", "TLS", "DNS", "JavaScript", "cURL"}
 """What is the same in all languages."""
 SHOWN_ATTRIBUTES = {"title", "placeholder", "alt", "aria-label", "aria-description", "aria-roledescription", "content"}
 MACHINE_READABLE = {"viewport", "color-scheme", "htmx-config", "user"}
 """The `<meta>` elements that are not for people."""
-_UNTRANSLATED = re.compile(r"{%\s*(blocktranslate|comment)\b.*?{%\s*end\1\s*%}", re.DOTALL)
+_UNTRANSLATED = re.compile(r"{%\s*blocktrans(?:late)?\b.*?{%\s*endblocktrans(?:late)?\s*%}", re.DOTALL)
 _TAGS = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
 _ENTITIES = re.compile(r"&\w+;")
 

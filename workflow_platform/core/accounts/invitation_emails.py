@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.utils.translation import gettext as _
 
+from workflow_platform.core.accounts.email_dates import date_and_time
 from workflow_platform.core.accounts.invitations import link
 from workflow_platform.core.accounts.models import Invitation
-from workflow_platform.core.translations.dates import date_and_time
 
 logger = logging.getLogger(__name__)
 

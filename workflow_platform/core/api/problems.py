@@ -16,7 +16,6 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.template import loader
-from django.utils.translation import gettext, gettext_noop
 from django.views import defaults
 from redis.exceptions import RedisError
 from rest_framework import exceptions
@@ -31,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 NOT_FOUND = "This does not exist, or you may not see it."
-AWAY = gettext_noop("The database did not respond in time. Try again.")
-REDIS_AWAY = gettext_noop("Redis did not respond. Try again.")
-UNKNOWN = gettext_noop(
+AWAY = "The database did not respond in time. Try again."
+REDIS_AWAY = "Redis did not respond. Try again."
+UNKNOWN = (
     "The database stopped responding before it confirmed the change, which may or may not have been made. Check "
     "before you send the request again, or send it again with the same Idempotency-Key."
 )
@@ -202,7 +201,7 @@ def _unavailable(request: HttpRequest, detail: str) -> HttpResponse:
     if _for_programs(request):
         answer: HttpResponse = json_problem(request, 503, detail)
     else:
-        page = loader.get_template("503.html").render({"detail": gettext(detail)})
+        page = loader.get_template("503.html").render({"detail": detail})
         answer = HttpResponse(page, status=503)
     answer["Retry-After"] = RETRY_AFTER
     return answer

@@ -1,4 +1,4 @@
-"""Dates in texts that no page shows, such as emails."""
+"""Dates in emails."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from django.utils.translation import gettext
 
 
 def date_and_time(moment: datetime) -> str:
-    """Return a moment as the active language writes it in a text: `30 November 2026, 18:01`, in its own time zone."""
+    """Return a moment as the active language writes it in an email: `30 November 2026, 18:01`, in its own time zone."""
     return date_format(moment, gettext("d F Y, H:i"))
