@@ -1,4 +1,4 @@
-"""What an email with notifications says: plain text, without data of items."""
+"""What an email with notifications says, in the language of its recipient: plain text, without data of items."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.utils.translation import gettext as _
 
 from executions.models import NotificationEmail
 from executions.notifications.inbox import ShownNotification
+from workflow_platform.core.accounts.email_dates import date_and_time
 
 MAX_LINE = 300
 
@@ -17,12 +19,13 @@ MAX_LINE = 300
 def message_of(email: NotificationEmail, notes: Sequence[ShownNotification]) -> EmailMessage:
     """Return the message. Its id is that of the row, so that a mail server can recognise it."""
     first = _one_line(notes[0].title)
-    subject = first if len(notes) == 1 else f"{len(notes)} notifications: {first}, …"
+    several = _("%(count)s notifications: %(first)s, …") % {"count": len(notes), "first": first}
+    subject = first if len(notes) == 1 else several
     settings_url = f"{settings.PUBLIC_URL}/account/#notifications"
-    text = "\n\n".join(_entry(note) for note in notes) + (
-        "\n\n-- \nYou chose to get notifications by email."
-        f"\nChange this or switch it off: {settings_url}\nAll notifications: {settings.PUBLIC_URL}/notifications/\n"
-    )
+    why = _("You chose to get notifications by email.")
+    change = _("Change this or switch it off: %(url)s") % {"url": settings_url}
+    all_of_them = _("All notifications: %(url)s") % {"url": f"{settings.PUBLIC_URL}/notifications/"}
+    text = "\n\n".join(_entry(note) for note in notes) + f"\n\n-- \n{why}\n{change}\n{all_of_them}\n"
     headers = {
         "Message-ID": f"<{email.pk}@{urlsplit(settings.PUBLIC_URL).hostname or 'localhost'}>",
         "Auto-Submitted": "auto-generated",
@@ -34,7 +37,7 @@ def message_of(email: NotificationEmail, notes: Sequence[ShownNotification]) -> 
 
 def _entry(note: ShownNotification) -> str:
     workspace = note.row.workspace.name if note.row.workspace else ""
-    about = f"{_one_line(workspace)}, {note.row.happened_at:%d %B %Y, %H:%M} UTC"
+    about = f"{_one_line(workspace)}, {date_and_time(note.row.happened_at)} UTC"
     return f"{_one_line(note.title)}\n{_one_line(note.text)}\n{about}\n{settings.PUBLIC_URL}{note.url}"
 
 

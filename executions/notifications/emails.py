@@ -12,10 +12,11 @@ import threading
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.core.mail import get_connection
 from django.db import transaction
 from django.db.models import F, Q
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from executions.models import EmailChoice, EmailState, Notification, NotificationEmail
 from executions.notifications import email_texts, inbox, preferences
@@ -75,7 +76,8 @@ def work(email_id: UUID, stop: threading.Event) -> None:
     if not rows or not email.recipient.email or not is_configured():
         _end(email, EmailState.SKIPPED)
         return
-    message = email_texts.message_of(email, inbox.shown(rows))
+    with translation.override(email.recipient.language or settings.LANGUAGE_CODE):
+        message = email_texts.message_of(email, inbox.shown(rows))
     connection = get_connection()
     try:
         connection.open()

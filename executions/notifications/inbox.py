@@ -9,6 +9,8 @@ from uuid import UUID
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from executions.models import Execution, Notification, NotificationKind, Wait
 from executions.notifications import user_stream
@@ -18,12 +20,17 @@ from workflow_platform.core.accounts.models import User
 MOST_COUNTED = 100
 MOST_AT_ONCE = 100
 """Ids in one request."""
-CLOSED = {"approved": "Approved", "rejected": "Rejected", "expired": "Expired", "withdrawn": "No longer needed"}
+CLOSED = {
+    "approved": gettext_lazy("Approved."),
+    "rejected": gettext_lazy("Rejected."),
+    "expired": gettext_lazy("Expired."),
+    "withdrawn": gettext_lazy("No longer needed."),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ShownNotification:
-    """A notification in words, with the page of its subject."""
+    """A notification in words, of the language in which it is read, with the page of its subject."""
 
     row: Notification
     title: str
@@ -53,19 +60,24 @@ def _in_words(row: Notification, wait: Wait | None, existing: Collection[UUID]) 
     url = reverse("workflow", args=[row.workflow_id]) if row.workflow_id else reverse("notifications")
     if row.execution_id in existing:
         url = reverse("monitor", args=[row.execution_id])
+    subject, node = {"name": row.subject}, {"node": row.node}
     if row.kind == NotificationKind.FAILED:
-        text = f"Failed at {row.node}." if row.node else "The execution failed."
-        return ShownNotification(row, f"{row.subject} failed", text, url, unread)
+        text = _("Failed at %(node)s.") % node if row.node else _("The execution failed.")
+        return ShownNotification(row, _("%(name)s failed") % subject, text, url, unread)
     if row.kind == NotificationKind.RECOVERED:
-        count = "1 failed execution" if row.failures == 1 else f"{row.failures} failed executions"
-        return ShownNotification(row, f"{row.subject} works again", f"It recovered after {count}.", url, unread)
+        text = ngettext(
+            "It recovered after %(count)s failed execution.",
+            "It recovered after %(count)s failed executions.",
+            row.failures,
+        ) % {"count": row.failures}
+        return ShownNotification(row, _("%(name)s works again") % subject, text, url, unread)
     if row.kind == NotificationKind.ENDPOINT:
         url = reverse("webhook-endpoint", args=[row.endpoint_id])
-        text = "Its receiver kept failing. Events are not sent to it until you enable it."
-        return ShownNotification(row, f"Endpoint {row.subject} was disabled", text, url, unread)
+        text = _("Its receiver kept failing. Events are not sent to it until you enable it.")
+        return ShownNotification(row, _("Endpoint %(name)s was disabled") % subject, text, url, unread)
     state = approvals.state_of(wait) if wait else "withdrawn"
-    text = f"{row.node} waits for a decision." if state == "open" else f"{CLOSED[state]}."
-    return ShownNotification(row, f"{row.subject} needs an approval", text, url, unread and state == "open")
+    text = _("%(node)s waits for a decision.") % node if state == "open" else str(CLOSED[state])
+    return ShownNotification(row, _("%(name)s needs an approval") % subject, text, url, unread and state == "open")
 
 
 @transaction.atomic

@@ -1,9 +1,9 @@
 /** The page of one's own account. */
 import { confirm, onSubmit } from "./forms.js";
-import { byId, closest, counted, field, findById, RequestError, send } from "./page.js";
+import { byId, closest, field, findById, RequestError, send } from "./page.js";
 import { refreshTimes } from "./times.js";
 import { toast, toastLater } from "./toast.js";
-import { gettext } from "./translations.js";
+import { gettext, ngettext } from "./translations.js";
 
 const PATH = "/api/account/";
 
@@ -15,7 +15,7 @@ onSubmit("profile", async (form) => {
     ...(changed && { email: emailInput().value.trim(), current_password: field(form, "current_password").value }),
   };
   await send("PATCH", PATH, body);
-  toastLater("Profile saved.");
+  toastLater(gettext("Profile saved."));
   location.reload();
 });
 
@@ -31,7 +31,7 @@ onSubmit("preferences", async (form) => {
 onSubmit("password", async (form) => {
   const password = field(form, "new_password").value;
   if (field(form, "again").value !== password) {
-    throw new RequestError("", [{ field: "again", message: "This is not the same password." }]);
+    throw new RequestError("", [{ field: "again", message: gettext("This is not the same password.") }]);
   }
   const result = await send("POST", `${PATH}password/`, {
     current_password: field(form, "current_password").value,
@@ -39,7 +39,10 @@ onSubmit("password", async (form) => {
     end_tokens: field(form, "end_tokens").checked,
   });
   const revoked = result.ended_api_tokens;
-  toastLater(`Password changed.${revoked ? ` ${counted(revoked, "API token")} revoked.` : ""}`);
+  const done = gettext("Password changed.");
+  toastLater(
+    revoked ? `${done} ${ngettext("{count} API token revoked.", "{count} API tokens revoked.", revoked)}` : done,
+  );
   location.reload();
 });
 
@@ -55,13 +58,15 @@ emailInput().addEventListener("input", () => {
 
 findById("end-all")?.addEventListener("click", () => {
   const words = {
-    title: "End all other sessions?",
-    text: "Every other browser and every API login is logged out. API tokens stay valid. You stay logged in here.",
-    yes: "End all others",
+    title: gettext("End all other sessions?"),
+    text: gettext(
+      "Every other browser and every API login is logged out. API tokens stay valid. You stay logged in here.",
+    ),
+    yes: gettext("End all others"),
   };
   confirm(words, async () => {
     await send("POST", `${PATH}end-sessions/`, { end_tokens: false });
-    toastLater("All other sessions ended.");
+    toastLater(gettext("All other sessions ended."));
     location.reload();
   });
 });
@@ -70,16 +75,17 @@ document.addEventListener("click", (event) => {
   const button = closest(event, "[data-do=end]");
   const row = /** @type {HTMLElement | null} */ (button?.closest("[data-id]") ?? null);
   if (!button || !row) return;
+  const { name = "" } = button.dataset;
   const words = {
-    title: "End this session?",
-    text: `${button.dataset.name} is logged out at once, and its live pages stop.`,
-    yes: "End session",
+    title: gettext("End this session?"),
+    text: gettext("{name} is logged out at once, and its live pages stop.", { name }),
+    yes: gettext("End session"),
   };
   confirm(words, async () => {
     await send("DELETE", `${PATH}sessions/${row.dataset.id}/`);
     row.remove();
     /** @type {HTMLDialogElement} */ (byId("confirm")).close();
-    toast(`Session ended: ${button.dataset.name}.`);
+    toast(gettext("Session ended: {name}.", { name }));
   });
 });
 refreshTimes();

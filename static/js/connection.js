@@ -1,22 +1,31 @@
 /** The pill that shows the state of the page's connection, with an explanation as a tooltip. */
 import { byId } from "./page.js";
 import { session } from "./session.js";
+import { gettext } from "./translations.js";
 
 /** @type {Record<string, string>} */
+const WORDS = {
+  connecting: gettext("connecting"),
+  live: gettext("live"),
+  degraded: gettext("degraded"),
+  reconnecting: gettext("reconnecting"),
+  offline: gettext("offline"),
+};
+/** @type {Record<string, string>} */
 const STATES = {
-  connecting: "Loading what has happened so far.",
-  live: "Updates appear as they happen.",
-  degraded: "Live updates are interrupted. Events are fetched every few seconds; none are lost.",
-  reconnecting: "Connection lost. Reconnecting automatically; missed events are loaded in order.",
-  offline: "The server closed the connection.",
+  connecting: gettext("Loading what has happened so far."),
+  live: gettext("Updates appear as they happen."),
+  degraded: gettext("Live updates are interrupted. Events are fetched every few seconds; none are lost."),
+  reconnecting: gettext("Connection lost. Reconnecting automatically; missed events are loaded in order."),
+  offline: gettext("The server closed the connection."),
 };
 /** @type {Record<string, string>} */
 const REASONS = {
-  forbidden: "The server rejects connections from this address.",
-  not_found: "This page no longer exists, or you no longer have access to it.",
-  too_many: "The server has reached its connection limit. Retrying at growing intervals.",
-  restarting: "The server is restarting. Missed events are loaded in order afterwards.",
-  closed: "This page closed the connection.",
+  forbidden: gettext("The server rejects connections from this address."),
+  not_found: gettext("This page no longer exists, or you no longer have access to it."),
+  too_many: gettext("The server has reached its connection limit. Retrying at growing intervals."),
+  restarting: gettext("The server is restarting. Missed events are loaded in order afterwards."),
+  closed: gettext("This page closed the connection."),
 };
 
 /** @type {import("./event_stream.js").EventStream | undefined} */
@@ -34,7 +43,7 @@ export function showConnection(connection) {
     if (why === "login") session.expired();
     if (session.signedOut) return; // the session shows that
     pill.dataset.state = state;
-    pill.replaceChildren(state);
+    pill.replaceChildren(WORDS[state] ?? state);
     pill.hidden = false;
     tip.textContent = REASONS[why] ?? STATES[state];
   };

@@ -1,5 +1,6 @@
 /** The files of items (`$binary`), with links that download them. */
 import { element, icon, size } from "./page.js";
+import { gettext, ngettext } from "./translations.js";
 
 const MAX_FILES = 50; // of one list of items
 const REFERENCE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -40,11 +41,13 @@ export function filesView(execution, items) {
   if (!files.length) return [];
   const shown = files.slice(0, MAX_FILES).map((file) => {
     const href = `/api/executions/${execution}/binaries/${file.reference}/`;
-    const title = `Download ${file.name}`;
+    const title = gettext("Download {name}", { name: file.name });
     const link = element("a", { class: "link", href, download: file.name, title }, icon("download", 14), file.name);
     return element("li", {}, link, element("small", {}, `${file.key} · ${file.mediaType} · ${size(file.size)}`));
   });
   const rest = files.length - shown.length;
-  if (rest > 0) shown.push(element("li", {}, element("small", {}, `${rest} more files`)));
-  return [element("ul", { class: "files", "aria-label": "Files" }, ...shown)];
+  if (rest > 0) {
+    shown.push(element("li", {}, element("small", {}, ngettext("{count} more file", "{count} more files", rest))));
+  }
+  return [element("ul", { class: "files", "aria-label": gettext("Files") }, ...shown)];
 }

@@ -2,6 +2,7 @@
 import { buttonById, byId, copyText, dialogById, errorsOf, findById, messageOf, query } from "./page.js";
 import { clearProblems, showProblems } from "./problems.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
 
 /**
  * Show the problems of a form: at the fields, and the others in its notice.
@@ -23,7 +24,7 @@ export function showErrors(form, error) {
 function isFilled(form) {
   const controls = /** @type {HTMLInputElement[]} */ ([...form.elements]);
   const empty = controls.filter((control) => control.required && !control.value.trim());
-  showProblems(form, empty.map(({ name }) => ({ field: name, message: "This field is required." })));
+  showProblems(form, empty.map(({ name }) => ({ field: name, message: gettext("This field is required.") })));
   return empty.length === 0;
 }
 
@@ -111,11 +112,14 @@ async function copySecret() {
   const secret = byId("secret-value");
   const button = buttonById("secret-copy");
   if (await copyText(secret.textContent)) {
-    button.lastChild?.replaceWith("Copied");
-    return toast("Copied to the clipboard.");
+    button.lastChild?.replaceWith(gettext("Copied"));
+    return toast(gettext("Copied to the clipboard."));
   }
   getSelection()?.selectAllChildren(secret);
-  toast("Your browser blocked access to the clipboard. The text is selected: copy it with Ctrl+C.", "failed");
+  toast(
+    gettext("Your browser blocked access to the clipboard. The text is selected: copy it with Ctrl+C."),
+    "failed",
+  );
 }
 
 findById("secret-copy")?.addEventListener("click", copySecret);

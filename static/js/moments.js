@@ -1,11 +1,12 @@
 /**
- * Moments as text: one format on every page, 24-hour, in the user's time zone or in UTC. The switch in the bar decides,
+ * Moments as text: one format on every page, 24-hour, in the user's time zone or in UTC, in the language of the page. The switch in the bar decides,
  * per browser. The user's time zone is that of the account, if it has one, else that of the browser.
  *
  * A `<time datetime="…" data-at="minute">` shows its moment in a style; `writeMoments` writes all of them. `times.js`
  * writes relative ones (`data-ago`). Texts that cannot hold elements, as titles, have their moment in `data-said-at` and
  * the rest in `data-said`, with `{}` for the moment.
  */
+import { gettext, language } from "./translations.js";
 
 /** @typedef {"clock" | "time" | "minute" | "second" | "day" | "stamp" | "full"} Style
  *  clock 18:01:10.512 · time 18:01:10 · minute Nov 30, 18:01 · second Nov 30, 18:01:10 · day Nov 30, 2026
@@ -59,7 +60,7 @@ function formatOf(zoneIsUtc) {
   if (!format) {
     /** @param {string | undefined} timeZone */
     const made = (timeZone) =>
-      new Intl.DateTimeFormat("en-US", {
+      new Intl.DateTimeFormat(language, {
         timeZone,
         year: "numeric",
         month: "short",
@@ -88,7 +89,14 @@ function partsOf(date, zoneIsUtc) {
   for (const { type, value } of formatOf(zoneIsUtc).formatToParts(date)) parts[type] = value;
   const { year, month, day, hour, minute, second, fractionalSecond, timeZoneName } = parts;
   const time = `${hour}:${minute}:${second}`;
-  return { year, date: `${month} ${day}`, time, clock: `${time}.${fractionalSecond}`, zone: timeZoneName };
+  return {
+    date: gettext("{month} {day}", { month, day }),
+    dated: gettext("{month} {day}, {year}", { month, day, year }),
+    year,
+    time,
+    clock: `${time}.${fractionalSecond}`,
+    zone: timeZoneName,
+  };
 }
 
 /** @param {Date} date @param {Style} style @param {boolean} zoneIsUtc */
@@ -96,10 +104,10 @@ function written(date, style, zoneIsUtc) {
   const parts = partsOf(date, zoneIsUtc);
   if (style === "clock") return parts.clock;
   if (style === "time") return parts.time;
-  if (style === "day") return `${parts.date}, ${parts.year}`;
-  if (style === "full") return `${parts.date}, ${parts.year}, ${parts.clock} ${parts.zone}`;
+  if (style === "day") return parts.dated;
+  if (style === "full") return `${parts.dated}, ${parts.clock} ${parts.zone}`;
   const today = partsOf(new Date(), zoneIsUtc);
-  const day = parts.year === today.year ? parts.date : `${parts.date}, ${parts.year}`;
+  const day = parts.year === today.year ? parts.date : parts.dated;
   if (style === "stamp") return day === today.date ? parts.clock : `${day}, ${parts.clock}`;
   return `${day}, ${style === "second" ? parts.time : parts.time.slice(0, 5)}`;
 }

@@ -6,6 +6,7 @@ import { pageConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
 import { byId, element, fetchJson, messageOf, request } from "./page.js";
 import { refreshTimes, timeElement } from "./times.js";
+import { gettext } from "./translations.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 /** @typedef {{id: string, kind: string, title: string, text: string, url: string, unread: boolean,
@@ -36,7 +37,8 @@ function showCount(unread) {
   const text = unread >= MOST ? `${MOST - 1}+` : String(unread);
   badge.textContent = text;
   badge.hidden = unread === 0;
-  byId("bell").setAttribute("aria-label", unread ? `Notifications, ${text} unread` : "Notifications");
+  const label = unread ? gettext("Notifications, {unread} unread", { unread: text }) : gettext("Notifications");
+  byId("bell").setAttribute("aria-label", label);
 }
 
 class Panel {
@@ -89,7 +91,7 @@ class Panel {
     const drawn = this.root.querySelector(`template[data-kind="${note.kind}"]`);
     const icon = drawn instanceof HTMLTemplateElement ? drawn.content.cloneNode(true) : "";
     const title = element("b", {}, note.title);
-    if (note.unread) title.append(element("span", { class: "visually-hidden" }, ", unread"));
+    if (note.unread) title.append(element("span", { class: "visually-hidden" }, gettext(", unread")));
     const when = element("small", {}, timeElement(note.happened_at), ` · ${note.workspace_name}`);
     const link = element(
       "a",

@@ -1,6 +1,7 @@
 /** The part of the account page that says what one is notified of: for all workspaces, for single ones, and muted ones. */
 import { byId, closest, element, fetchJson, messageOf, query, send } from "./page.js";
 import { toast } from "./toast.js";
+import { gettext } from "./translations.js";
 
 /**
  * @typedef {{in_page: boolean, workflows: "own" | "all", email: string}} Choices
@@ -11,19 +12,19 @@ const PATH = "/api/account/notifications/";
 const [LIKE_ALL, NOTHING] = ["", "nothing"];
 /** @type {[string, string][]} */
 const LEVELS = [
-  ["own", "My workflows"],
-  ["all", "All workflows"],
-  [NOTHING, "Nothing on the pages"],
+  ["own", gettext("My workflows")],
+  ["all", gettext("All workflows")],
+  [NOTHING, gettext("Nothing on the pages")],
 ];
 /** @type {[string, string][]} */
-const EMAILS = [["off", "Never"], ["at_once", "At once"], ["hourly", "Once an hour"], [
+const EMAILS = [["off", gettext("Never")], ["at_once", gettext("At once")], ["hourly", gettext("Once an hour")], [
   "daily",
-  "Once a day, at 08:00",
+  gettext("Once a day, at 08:00"),
 ]];
 const PROBLEMS = {
   "": "",
-  no_address: "No email is sent: your account has no email address.",
-  not_configured: "No email is sent: the platform has no mail server.",
+  no_address: gettext("No email is sent: your account has no email address."),
+  not_configured: gettext("No email is sent: the platform has no mail server."),
 };
 
 const root = byId("notifications");
@@ -50,10 +51,12 @@ function select(label, chosen, data, values) {
 /** Return the selects of all workspaces, or of one. @param {string} label @param {string} workspace empty: all
  *  @param {Choices} choices @param {boolean} inherited */
 function selects(label, workspace, choices, inherited) {
-  const levels = workspace ? [/** @type {[string, string]} */ ([LIKE_ALL, "Like all workspaces"]), ...LEVELS] : LEVELS;
+  const levels = workspace
+    ? [/** @type {[string, string]} */ ([LIKE_ALL, gettext("Like all workspaces")]), ...LEVELS]
+    : LEVELS;
   const level = select(label, inherited ? LIKE_ALL : levelOf(choices), { "data-workspace": workspace }, levels);
   const pair = element("div", { class: "two" }, level);
-  if (!inherited) pair.append(select("By email", choices.email, { "data-email": workspace }, EMAILS));
+  if (!inherited) pair.append(select(gettext("By email"), choices.email, { "data-email": workspace }, EMAILS));
   return pair;
 }
 
@@ -63,13 +66,18 @@ function draw(preferences) {
   const own = single ? [] : preferences.workspaces;
   const problem = preferences.email_problem ? [element("small", {}, PROBLEMS[preferences.email_problem])] : [];
   query(root, "[data-choices]").replaceChildren(
-    selects("In all workspaces", "", preferences, false),
+    selects(gettext("In all workspaces"), "", preferences, false),
     ...problem,
     ...own.map((each) => selects(each.name, each.workspace, each, each.inherited)),
   );
   const muted = preferences.muted.map(({ workflow, name }) => {
-    const unmute = { type: "button", class: "small", "data-unmute": workflow, "aria-label": `Unmute ${name}` };
-    return element("li", {}, element("div", {}, name), element("button", unmute, "Unmute"));
+    const unmute = {
+      type: "button",
+      class: "small",
+      "data-unmute": workflow,
+      "aria-label": gettext("Unmute {name}", { name }),
+    };
+    return element("li", {}, element("div", {}, name), element("button", unmute, gettext("Unmute")));
   });
   query(root, "[data-muted]").hidden = muted.length === 0;
   query(root, "[data-muted] ul").replaceChildren(...muted);
@@ -93,12 +101,12 @@ root.addEventListener("change", ({ target }) => {
   const level = target.value === LIKE_ALL ? { inherit: true } : choicesOf(target.value);
   const choices = email === undefined ? level : { email: target.value };
   const place = workspace || email;
-  change(place ? { workspaces: [{ workspace: place, ...choices }] } : choices, "Notifications saved.");
+  change(place ? { workspaces: [{ workspace: place, ...choices }] } : choices, gettext("Notifications saved."));
 });
 root.addEventListener("click", (event) => {
   const button = closest(event, "[data-unmute]");
   if (!button) return;
-  change({ unmute: [button.dataset.unmute] }, "Unmuted.").then(() => query(root, "select").focus());
+  change({ unmute: [button.dataset.unmute] }, gettext("Unmuted.")).then(() => query(root, "select").focus());
 });
 
 fetchJson(PATH).then((preferences) => {

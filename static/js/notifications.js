@@ -4,6 +4,7 @@ import { ask } from "./confirmation.js";
 import { byId, closest, findById, formById, messageOf, send } from "./page.js";
 import { refreshTimes } from "./times.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext } from "./translations.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 
@@ -39,13 +40,13 @@ list.addEventListener("click", async (event) => {
 /** @param {string} workflow @param {string} name */
 async function mute(workflow, name) {
   const sure = await ask({
-    title: `Mute ${name}?`,
-    text: "You get no more notifications about this workflow. Your account page lists muted workflows.",
-    verb: "Mute",
+    title: gettext("Mute {name}?", { name }),
+    text: gettext("You get no more notifications about this workflow. Your account page lists muted workflows."),
+    verb: gettext("Mute"),
   });
   if (!sure) return;
   await send("PATCH", "/api/account/notifications/", { mute: [workflow] });
-  toast(`Muted: ${name}.`);
+  toast(gettext("Muted: {name}.", { name }));
 }
 
 findById("read-all")?.addEventListener("click", async () => {
@@ -53,7 +54,7 @@ findById("read-all")?.addEventListener("click", async () => {
   if (!newest) return;
   try {
     await markRead({ through: newest });
-    toastLater("All notifications marked as read.");
+    toastLater(gettext("All notifications marked as read."));
     location.reload();
   } catch (error) {
     toast(messageOf(error), "failed");

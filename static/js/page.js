@@ -1,6 +1,9 @@
 /** Shared by the pages: their data, elements, requests and number formats. */
 import { read, write } from "./exact_json.js";
 import { session } from "./session.js";
+import { decimal, gettext, number } from "./translations.js";
+
+export { number };
 
 /** @type {import("./types.js").PageData} */
 export const data = read(findById("page-data")?.textContent ?? "{}");
@@ -153,7 +156,7 @@ export async function send(method, path, body) {
     headers: { "Content-Type": "application/json" },
     body: body === undefined ? undefined : write(body),
   });
-  if (response.status === 401) throw new RequestError("You are signed out. Sign in to continue.");
+  if (response.status === 401) throw new RequestError(gettext("You are signed out. Sign in to continue."));
   const content = response.status === 204 ? null : read(await response.text());
   if (!response.ok) throw new RequestError(content.detail, content.errors, content);
   return content;
@@ -164,16 +167,11 @@ export const fetchJson = (path) => send("GET", path);
 
 /** @param {number} ms */
 export function duration(ms) {
-  if (ms < 0.05) return "< 0.1 ms";
-  if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 0.05) return `< ${decimal(0.1)} ms`;
+  if (ms < 1000) return `${ms < 10 ? decimal(ms) : Math.round(ms)} ms`;
+  if (ms < 60_000) return `${decimal(ms / 1000)} s`;
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
-
-const digits = new Intl.NumberFormat("en");
-
-/** @param {number} value */
-export const number = (value) => digits.format(value);
 
 /**
  * Return a count with its noun: `1 item`, `2 items`.
@@ -186,7 +184,7 @@ export const counted = (value, noun, plural = `${noun}s`) => `${number(value)} $
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes < 1e6 ? `${decimal(bytes / 1e3)} kB` : `${decimal(bytes / 1e6)} MB`;
 }
 
 /**

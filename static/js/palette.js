@@ -4,16 +4,21 @@
  * once, what the server finds follows.
  */
 import { NO_MATCH, rank } from "./matching.js";
-import { byId, closest, counted, element, findById, messageOf } from "./page.js";
-import { foundEntries, ICON_FILE, localEntries, recentKeys, remember } from "./palette_entries.js";
+import { byId, closest, element, findById, messageOf } from "./page.js";
+import { foundEntries, GROUPS, ICON_FILE, localEntries, recentKeys, remember } from "./palette_entries.js";
 import { toast } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 
 /** @import { Entry } from "./palette_entries.js" */
 /** @typedef {{name: string, entries: Entry[]}} Group */
 
 const PAUSE = 120; // ms without a keystroke before the server is asked
 const MOST_RECENT = 6; // entries before anything is typed
-const OTHERS = ["On this page", "Workflows", "Executions", "Pages", "Commands", "Webhook endpoints"];
+const ORDER = [...GROUPS.keys()];
+const RECENT = "recent";
+
+/** @param {string} group */
+const nameOf = (group) => group === RECENT ? gettext("Recent") : GROUPS.get(group) ?? group;
 
 /** Return the entries that match, in groups, the best first. @param {Entry[]} entries @param {string} typed */
 function grouped(entries, typed) {
@@ -24,19 +29,19 @@ function grouped(entries, typed) {
   const found = [];
   for (const entry of entries) {
     const { group, title } = entry;
-    if (!typed) found.push({ group, entry, rank: OTHERS.indexOf(group) });
-    else if (group === "Executions") found.push({ group, entry, rank: 0 }); // found by their ids
+    if (!typed) found.push({ group, entry, rank: ORDER.indexOf(group) });
+    else if (group === "execution") found.push({ group, entry, rank: 0 }); // found by their ids
     else if (rank(title, typed) !== NO_MATCH) found.push({ group, entry, rank: rank(title, typed) });
   }
   if (!typed) {
     const latest = found.filter(({ entry }) => recent.includes(entry.key)).sort((a, b) => age(a.entry) - age(b.entry));
-    for (const each of latest.slice(0, MOST_RECENT)) Object.assign(each, { group: "Recent", rank: -1 });
+    for (const each of latest.slice(0, MOST_RECENT)) Object.assign(each, { group: RECENT, rank: -1 });
   }
   found.sort((a, b) => a.rank - b.rank || age(a.entry) - age(b.entry));
   /** @type {Map<string, Group>} a group stands where its best entry does */
   const groups = new Map();
   for (const { group, entry } of found) {
-    if (!groups.has(group)) groups.set(group, { name: group, entries: [] });
+    if (!groups.has(group)) groups.set(group, { name: nameOf(group), entries: [] });
     groups.get(group)?.entries.push(entry);
   }
   return [...groups.values()];
@@ -60,31 +65,36 @@ const hint = (words, ...keys) => element("span", {}, ...keys.flatMap((key) => [e
 class Palette {
   #input = element("input", {
     role: "combobox",
-    "aria-label": "Search, or type a command",
+    "aria-label": gettext("Search, or type a command"),
     "aria-autocomplete": "list",
     "aria-expanded": "true",
     "aria-controls": "palette-list",
-    placeholder: "Workflow, execution id, endpoint or command",
+    placeholder: gettext("Workflow, execution id, endpoint or command"),
     maxlength: "100",
     autocomplete: "off",
     autocapitalize: "none",
     spellcheck: "false",
   });
-  #list = element("div", { role: "listbox", id: "palette-list", class: "palette-list", "aria-label": "Results" });
+  #list = element("div", {
+    role: "listbox",
+    id: "palette-list",
+    class: "palette-list",
+    "aria-label": gettext("Results"),
+  });
   #state = element("p", { class: "palette-state", id: "palette-state", role: "status" });
-  #close = element("button", { type: "button", class: "small quiet" }, "Close");
+  #close = element("button", { type: "button", class: "small quiet" }, gettext("Close"));
   #dialog = element(
     "dialog",
-    { id: "palette", class: "palette", "aria-label": "Command palette" },
+    { id: "palette", class: "palette", "aria-label": gettext("Command palette") },
     element("div", { class: "palette-head" }, pictureOf("search"), this.#input, this.#close),
     this.#list,
     element(
       "p",
       { class: "palette-foot", "aria-hidden": "true" },
-      hint("choose", "↑", "↓"),
-      hint("open", "Enter"),
-      hint("open in a new tab", "Ctrl", "Enter"),
-      hint("close", "Esc"),
+      hint(gettext("choose"), "↑", "↓"),
+      hint(gettext("open"), "Enter"),
+      hint(gettext("open in a new tab"), "Ctrl", "Enter"),
+      hint(gettext("close"), "Esc"),
     ),
     this.#state,
   );
@@ -138,7 +148,9 @@ class Palette {
       const same = this.#at > 0 ? this.#shown.findIndex(({ key }) => key === chosen) : 0; // what was chosen stays chosen
       this.#mark(Math.max(0, same), true);
     } catch (error) {
-      if (number === this.#asked) this.#state.textContent = `The search failed: ${messageOf(error)}`;
+      if (number === this.#asked) {
+        this.#state.textContent = gettext("The search failed: {problem}", { problem: messageOf(error) });
+      }
     }
   }
 
@@ -156,8 +168,10 @@ class Palette {
       )
     ));
     const count = this.#shown.length;
-    this.#state.textContent = count ? counted(count, "result") : `Nothing matches “${typed}”. ` +
-      "Executions are found by the first 8 characters of their id.";
+    this.#state.textContent = count ? ngettext("{count} result", "{count} results", count) : gettext(
+      "Nothing matches “{typed}”. Executions are found by the first 8 characters of their id.",
+      { typed },
+    );
     this.#dialog.classList.toggle("palette-empty", !count);
   }
 

@@ -5,11 +5,12 @@
  */
 import { byId, fetchJson } from "./page.js";
 import { createWorkflow } from "./new_workflow.js";
+import { gettext } from "./translations.js";
 
 /**
  * @typedef {object} Entry
  * @property {string} key
- * @property {string} group
+ * @property {string} group a key of GROUPS, or the kind of what the server found
  * @property {string} title
  * @property {string} detail
  * @property {string} icon
@@ -20,7 +21,16 @@ import { createWorkflow } from "./new_workflow.js";
 
 const RECENT = 10;
 const STORED = `palette-recent-${document.querySelector('meta[name="user"]')?.getAttribute("content")}`;
-const GROUPS = new Map([["workflow", "Workflows"], ["execution", "Executions"], ["endpoint", "Webhook endpoints"]]);
+
+/** The names of the groups, in their order before anything is typed. */
+export const GROUPS = new Map([
+  ["here", gettext("On this page")],
+  ["workflow", gettext("Workflows")],
+  ["execution", gettext("Executions")],
+  ["page", gettext("Pages")],
+  ["command", gettext("Commands")],
+  ["endpoint", gettext("Webhook endpoints")],
+]);
 const ICONS = new Map([["workflow", "workflows"], ["execution", "executions"], ["endpoint", "webhook"]]);
 
 const template = byId("palette-entries", HTMLTemplateElement);
@@ -33,17 +43,17 @@ function fromTemplate(source) {
   const { icon = "dot", keys = "", click, newWorkflow } = source.dataset;
   const shown = { title, detail: "", icon, keys };
   if (source instanceof HTMLAnchorElement) {
-    return { ...shown, key: `page:${source.pathname}`, group: "Pages", href: source.href };
+    return { ...shown, key: `page:${source.pathname}`, group: "page", href: source.href };
   }
   const act = newWorkflow ? () => createWorkflow(newWorkflow) : () => byId(click ?? "").click();
-  return { ...shown, key: `command:${click ?? `new-workflow:${newWorkflow}`}`, group: "Commands", act };
+  return { ...shown, key: `command:${click ?? `new-workflow:${newWorkflow}`}`, group: "command", act };
 }
 
 /** @param {HTMLElement} control @returns {Entry} */
 function fromPage(control) {
   const title = control.dataset.command ?? "";
   const shown = { title, detail: "", icon: control.dataset.commandIcon ?? "play", keys: "" };
-  return { ...shown, key: `here:${title}`, group: "On this page", act: () => control.click() };
+  return { ...shown, key: `here:${title}`, group: "here", act: () => control.click() };
 }
 
 /** @param {HTMLElement} control */
@@ -64,7 +74,7 @@ export function localEntries() {
 function fromServer({ kind, id, title, detail, page, workspace }) {
   return {
     key: `${kind}:${id}`,
-    group: GROUPS.get(kind) ?? kind,
+    group: kind,
     title,
     detail: [detail, template.content.querySelectorAll("[data-new-workflow]").length > 1 && workspace].filter(Boolean)
       .join(" · "),
@@ -76,7 +86,7 @@ function fromServer({ kind, id, title, detail, page, workspace }) {
 
 /** Ask the server. Throws a RequestError. @param {string} typed @returns {Promise<Entry[]>} */
 export async function foundEntries(typed) {
-  const ids = recentKeys().filter((key) => GROUPS.has(key.split(":")[0])).map((key) => key.split(":")[1]);
+  const ids = recentKeys().filter((key) => ICONS.has(key.split(":")[0])).map((key) => key.split(":")[1]);
   const asked = new URLSearchParams();
   if (typed) asked.set("q", typed);
   else if (ids.length) asked.set("recent", ids.join(","));

@@ -1,6 +1,7 @@
 /** The dialog that shows a signing secret once. */
 import { byId, copyText, dialogById, findById } from "./page.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext } from "./translations.js";
 
 /**
  * Show a secret until the user confirms; then reload the page.
@@ -11,8 +12,8 @@ import { toast, toastLater } from "./toast.js";
 export function showSecret(endpoint, then, note = "") {
   const publicKey = endpoint.signing_secrets?.[0]?.public_key;
   byId("secret-about").textContent = publicKey
-    ? "This key signs each delivery. Receivers only need the public key below."
-    : "Receivers use this secret to verify the signature of each delivery.";
+    ? gettext("This key signs each delivery. Receivers only need the public key below.")
+    : gettext("Receivers use this secret to verify the signature of each delivery.");
   byId("secret-value").textContent = endpoint.secret;
   byId("secret-note").textContent = note;
   byId("public-part").hidden = !publicKey;
@@ -28,9 +29,12 @@ export function showSecret(endpoint, then, note = "") {
 
 async function copySecret() {
   const secret = byId("secret-value");
-  if (await copyText(secret.textContent)) return toast("Secret copied.");
+  if (await copyText(secret.textContent)) return toast(gettext("Secret copied."));
   getSelection()?.selectAllChildren(secret);
-  toast("Your browser blocked access to the clipboard. The secret is selected: copy it with Ctrl+C.", "failed");
+  toast(
+    gettext("Your browser blocked access to the clipboard. The secret is selected: copy it with Ctrl+C."),
+    "failed",
+  );
 }
 
 findById("secret-copy")?.addEventListener("click", copySecret);

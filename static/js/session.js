@@ -5,6 +5,7 @@
  *   session.signedOut        dispatches "change" when it becomes true or false
  *   await session.signIn()   resolves to true when the user is signed in again, to false if they decline
  */
+import { gettext } from "./translations.js";
 
 const POLL = 10_000; // ms between checks while the page is signed out
 const IDLE = 60_000; // ms after which a page that is shown again checks its session
@@ -103,38 +104,50 @@ class PageSession extends EventTarget {
     if (!pill) return;
     pill.hidden = !this.signedOut;
     pill.dataset.state = "offline";
-    const button = make("button", { type: "button", class: "link" }, "signed out");
+    const button = make("button", { type: "button", class: "link" }, gettext("signed out"));
     button.addEventListener("click", () => this.signIn());
     pill.replaceChildren(button);
     const tip = document.getElementById("connection-tip");
-    if (tip) tip.textContent = "Your session has ended. Sign in here or in another tab; nothing on this page is lost.";
+    if (tip) {
+      tip.textContent = gettext(
+        "Your session has ended. Sign in here or in another tab; nothing on this page is lost.",
+      );
+    }
   }
 
   #open() {
     const next = encodeURIComponent(location.pathname + location.search);
     this.#show(
-      "You are signed out",
-      "Your session has ended. What you typed on this page is kept: sign in in a new tab, and this page continues by" +
-        " itself.",
-      make("a", { class: "button", href: `/login/?next=${next}` }, "Sign in here"),
-      make("a", { class: "button primary", href: `/login/?next=${next}`, target: "_blank" }, "Sign in in a new tab"),
+      gettext("You are signed out"),
+      gettext(
+        "Your session has ended. What you typed on this page is kept: sign in in a new tab, and this page continues by itself.",
+      ),
+      make("a", { class: "button", href: `/login/?next=${next}` }, gettext("Sign in here")),
+      make(
+        "a",
+        { class: "button primary", href: `/login/?next=${next}`, target: "_blank" },
+        gettext("Sign in in a new tab"),
+      ),
     );
   }
 
   /** @param {string} username */
   #otherUser(username) {
     this.expired();
-    const reload = make("button", { type: "button", class: "primary" }, "Reload this page");
+    const reload = make("button", { type: "button", class: "primary" }, gettext("Reload this page"));
     reload.addEventListener("click", () => location.reload());
-    const text = `You have signed in as ${username}, and this page belongs to another user. Reload it to continue.`;
-    this.#show("Another user is signed in", text, reload);
+    const text = gettext(
+      "You have signed in as {username}, and this page belongs to another user. Reload it to continue.",
+      { username },
+    );
+    this.#show(gettext("Another user is signed in"), text, reload);
   }
 
   /** Show the dialog. @param {string} title @param {string} text @param {HTMLElement[]} actions */
   #show(title, text, ...actions) {
     if (this.#dialog?.open && this.#dialog.dataset.title === title) return;
     this.#dialog?.remove();
-    const later = make("button", { class: "first quiet" }, "Not now");
+    const later = make("button", { class: "first quiet" }, gettext("Not now"));
     const dialog = /** @type {HTMLDialogElement} */ (make(
       "dialog",
       { "aria-labelledby": "signed-out-title", "aria-describedby": "signed-out-text", "data-title": title },

@@ -1,32 +1,39 @@
 /** The list of shortcuts, which `?` opens. */
 import { element } from "./page.js";
+import { gettext } from "./translations.js";
 
 /** @typedef {{name: string, rows: [string, string][]}} Part a part of the list: what a shortcut does, and its keys */
 
 /** @type {Part[]} */
 const BEFORE = [{
-  name: "Everywhere",
-  rows: [["Command palette", "Ctrl+K"], ["Search this page", "/"], ["This list", "?"], [
-    "Close a dialog or menu",
+  name: gettext("Everywhere"),
+  rows: [[gettext("Command palette"), "Ctrl+K"], [gettext("Search this page"), "/"], [gettext("This list"), "?"], [
+    gettext("Close a dialog or menu"),
     "Esc",
   ]],
 }];
 /** @type {Part[]} */
 const AFTER = [
   {
-    name: "List of executions",
-    rows: [["Next, previous row", "j k"], ["Open the row", "Enter"], ["Select the row", "x"]],
+    name: gettext("List of executions"),
+    rows: [[gettext("Next, previous row"), "j k"], [gettext("Open the row"), "Enter"], [
+      gettext("Select the row"),
+      "x",
+    ]],
   },
   {
-    name: "Graph and timeline",
+    name: gettext("Graph and timeline"),
     rows: [
-      ["Open the node in focus", "Enter"],
-      ["Zoom in, out, fit", "+ − 0"],
-      ["Move", "← → ↑ ↓"],
-      ["Play or pause a replay", "Space"],
+      [gettext("Open the node in focus"), "Enter"],
+      [gettext("Zoom in, out, fit"), "+ − 0"],
+      [gettext("Move"), "← → ↑ ↓"],
+      [gettext("Play or pause a replay"), "Space"],
     ],
   },
-  { name: "Workflow", rows: [["Save the definition", "Ctrl+S"], ["Run, from the input", "Ctrl+Enter"]] },
+  {
+    name: gettext("Workflow"),
+    rows: [[gettext("Save the definition"), "Ctrl+S"], [gettext("Run, from the input"), "Ctrl+Enter"]],
+  },
 ];
 
 /** @param {string} keys a space separates keys; a plus, keys that are pressed together */
@@ -53,18 +60,18 @@ function partView({ name, rows }, index) {
  * @param {(on: boolean) => void} onTurn
  */
 export function openOverview(pages, on, onTurn) {
-  const close = element("button", { class: "small quiet" }, "Close");
+  const close = element("button", { class: "small quiet" }, gettext("Close"));
   const choice = element("input", { type: "checkbox", id: "single-keys" });
   choice.checked = on;
   choice.addEventListener("change", () => onTurn(choice.checked));
-  const parts = [...BEFORE, { name: "Go to", rows: pages }, ...AFTER];
+  const parts = [...BEFORE, { name: gettext("Go to"), rows: pages }, ...AFTER];
   const dialog = element(
     "dialog",
     { class: "shortcuts", "aria-labelledby": "shortcuts-title" },
     element(
       "div",
       { class: "card-head" },
-      element("h2", { id: "shortcuts-title" }, "Keyboard shortcuts"),
+      element("h2", { id: "shortcuts-title" }, gettext("Keyboard shortcuts")),
       element("form", { method: "dialog" }, close),
     ),
     element("div", { class: "card-body shortcut-groups" }, ...parts.map(partView)),
@@ -72,7 +79,7 @@ export function openOverview(pages, on, onTurn) {
       "label",
       { class: "shortcuts-switch" },
       choice,
-      "Single-key shortcuts. Turn them off if you use speech input.",
+      gettext("Single-key shortcuts. Turn them off if you use speech input."),
     ),
   );
   dialog.addEventListener("close", () => dialog.remove());

@@ -1,26 +1,32 @@
 /** Relative times ("3 min ago", "in 1 h 20 min"), and durations that count while something runs. */
 import { momentText, momentTitle, writeMoments } from "./moments.js";
 import { duration } from "./page.js";
+import { gettext } from "./translations.js";
 
-/** @type {[number, string, number][]} limit in seconds, unit, seconds of the unit */
-const STEPS = [[60, "s", 1], [3600, "min", 60], [48 * 3600, "h", 3600], [30 * 86_400, "d", 86_400]];
+/** @type {[number, (count: number) => string, number][]} limit in seconds, text of a count, seconds of the unit */
+const STEPS = [
+  [60, (count) => gettext("{count} s", { count }), 1],
+  [3600, (count) => gettext("{count} min", { count }), 60],
+  [48 * 3600, (count) => gettext("{count} h", { count }), 3600],
+  [30 * 86_400, (count) => gettext("{count} d", { count }), 86_400],
+];
 const FEW = 10; // of a unit: the next smaller unit is shown too
 
 /** Return the time that is left, not rounded to more or less than it is. @param {number} seconds */
 function left(seconds) {
   const whole = Math.floor(seconds);
   const index = STEPS.findIndex(([limit]) => whole < limit);
-  const [, unit, size] = STEPS[index];
+  const [, text, size] = STEPS[index];
   const count = Math.floor(whole / size);
   const [, smaller, smallerSize] = STEPS[Math.max(0, index - 1)];
   const rest = Math.floor((whole % size) / smallerSize);
-  return index > 0 && count < FEW && rest > 0 ? `${count} ${unit} ${rest} ${smaller}` : `${count} ${unit}`;
+  return index > 0 && count < FEW && rest > 0 ? `${text(count)} ${smaller(rest)}` : text(count);
 }
 
 /** @param {number} seconds in the past */
 function passed(seconds) {
-  const [, unit, size] = STEPS.find(([limit]) => seconds < limit) ?? STEPS[STEPS.length - 1];
-  return `${Math.floor(seconds / size)} ${unit}`;
+  const [, text, size] = STEPS.find(([limit]) => seconds < limit) ?? STEPS[STEPS.length - 1];
+  return text(Math.floor(seconds / size));
 }
 
 /**
@@ -32,9 +38,10 @@ function passed(seconds) {
 export function relative(seconds, moment, due) {
   const longest = STEPS[STEPS.length - 1][0];
   if (Math.abs(seconds) >= longest) return momentText(moment, "day");
-  if (seconds <= -1) return `in ${left(-seconds)}`;
-  if (seconds < 5) return "now";
-  return due ? `${passed(seconds)} overdue` : `${passed(seconds)} ago`;
+  if (seconds <= -1) return gettext("in {time}", { time: left(-seconds) });
+  if (seconds < 5) return gettext("now");
+  const time = passed(seconds);
+  return due ? gettext("{time} overdue", { time }) : gettext("{time} ago", { time });
 }
 
 /** Return a `<time>` that `refreshTimes` keeps up to date. @param {string} at */

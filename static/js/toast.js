@@ -1,5 +1,6 @@
 /** Short messages at the edge of the page, some with a way to undo what was done. */
 import { byId, copyText, element, messageOf } from "./page.js";
+import { gettext } from "./translations.js";
 
 const VISIBLE = 6000; // ms
 const UNDO_VISIBLE = 12_000; // ms
@@ -23,7 +24,7 @@ export function toast(text, status = "completed", undo) {
     });
   }
   if (undo) {
-    const button = element("button", { type: "button", class: "small quiet" }, "Undo");
+    const button = element("button", { type: "button", class: "small quiet" }, gettext("Undo"));
     button.addEventListener("click", () => {
       message.remove();
       undo().catch((error) => toast(messageOf(error), "failed"));
@@ -39,9 +40,9 @@ export function toastLater(text) {
 }
 
 /** Copy a text and say so. @param {string} text @param {string} [done] */
-export async function copyAndTell(text, done = "Copied to the clipboard.") {
+export async function copyAndTell(text, done = gettext("Copied to the clipboard.")) {
   if (await copyText(text)) toast(done);
-  else toast("Your browser blocked access to the clipboard.", "failed");
+  else toast(gettext("Your browser blocked access to the clipboard."), "failed");
 }
 
 const stored = sessionStorage.getItem(STORED);

@@ -3,6 +3,7 @@ import { confirm, onSubmit, openForm, showOnce } from "./forms.js";
 import { byId, closest, dialogById, field, send } from "./page.js";
 import { refreshTimes } from "./times.js";
 import { toastLater } from "./toast.js";
+import { gettext } from "./translations.js";
 
 const PATH = "/api/tokens/";
 const DAY = 86_400_000; // ms
@@ -16,7 +17,7 @@ onSubmit("form", async (form) => {
   });
   dialogById("edit").close();
   showOnce(token.token, () => {
-    toastLater(`Token ${token.name} created.`);
+    toastLater(gettext("Token {name} created.", { name: token.name }));
     location.reload();
   });
 });
@@ -27,15 +28,15 @@ document.addEventListener("click", (event) => {
   const button = closest(event, "[data-do=revoke]");
   const row = /** @type {HTMLElement | null} */ (button?.closest("[data-id]") ?? null);
   if (!button || !row) return;
-  const { name } = button.dataset;
+  const { name = "" } = button.dataset;
   const words = {
-    title: `Revoke ${name}?`,
-    text: "Programs that use it are refused at once, and their open connections close. You can't undo this.",
-    yes: "Revoke token",
+    title: gettext("Revoke {name}?", { name }),
+    text: gettext("Programs that use it are refused at once, and their open connections close. You can't undo this."),
+    yes: gettext("Revoke token"),
   };
   confirm(words, async () => {
     await send("DELETE", `${PATH}${row.dataset.id}/`);
-    toastLater(`Token ${name} revoked.`);
+    toastLater(gettext("Token {name} revoked.", { name }));
     location.reload();
   });
 });

@@ -17,6 +17,11 @@ const categories = ["zero", "one", "two", "few", "many", "other"].filter((each) 
 /** @param {number} value */
 export const number = (value) => digits.format(value);
 
+const point = (0.5).toLocaleString(language).charAt(1);
+
+/** Return a number with one decimal, without separators of thousands. @param {number} value */
+export const decimal = (value) => value.toFixed(1).replace(".", point);
+
 /**
  * Return a text with its placeholders filled: `gettext("{name} failed", { name })`.
  * @param {string} text

@@ -15,15 +15,40 @@ import {
   send,
 } from "./page.js";
 import { toast, toastLater } from "./toast.js";
+import { gettext, ngettext } from "./translations.js";
 
 const PATH = `/api/workspaces/${data.workspace}/`;
 /** @type {Record<string, string>} */
 const EMAILS = {
-  sent: "We sent it by email, too.",
-  failed: "The email could not be sent: pass the link on yourself.",
-  not_configured: "This installation sends no email: pass the link on yourself.",
-  no_address: "Pass it on to the person.",
+  sent: gettext("We sent it by email, too."),
+  failed: gettext("The email could not be sent: pass the link on yourself."),
+  not_configured: gettext("This installation sends no email: pass the link on yourself."),
+  no_address: gettext("Pass it on to the person."),
 };
+
+/** @type {Record<string, string>} */
+const ROLES = { viewer: gettext("viewer"), editor: gettext("editor"), admin: gettext("admin") };
+
+/** @param {string} role */
+const roleText = (role) => ROLES[role] ?? role;
+
+/** @type {[string, (number: number, count: string) => string][]} by the beginning of what the API names */
+const CONTENTS = [
+  ["workflow", (number, count) => ngettext("{count} workflow", "{count} workflows", number, { count })],
+  ["execution", (number, count) => ngettext("{count} execution", "{count} executions", number, { count })],
+  ["credential", (number, count) => ngettext("{count} credential", "{count} credentials", number, { count })],
+  ["saved view", (number, count) => ngettext("{count} saved view", "{count} saved views", number, { count })],
+  ["endpoint", (number, count) => ngettext("{count} endpoint", "{count} endpoints", number, { count })],
+  ["deliver", (number, count) => ngettext("{count} delivery", "{count} deliveries", number, { count })],
+  [
+    "inbound request",
+    (number, count) => ngettext("{count} inbound request", "{count} inbound requests", number, { count }),
+  ],
+];
+
+/** @param {string} what @param {number} number @param {string} count */
+const contentText = (what, number, count) =>
+  CONTENTS.find(([name]) => what.startsWith(name))?.[1](number, count) ?? `${count} ${what}`;
 
 /** @param {string} message */
 function reload(message) {
@@ -34,8 +59,9 @@ function reload(message) {
 /** Show the link of an invitation. @param {any} invitation */
 function showLink(invitation) {
   const name = invitation.email || invitation.username;
-  byId("secret-about").textContent = `For ${name}, as ${invitation.role}. ${EMAILS[invitation.email_sent] ?? ""}`;
-  showOnce(invitation.link, () => reload(`Invitation for ${name} created.`));
+  const about = gettext("For {name}, as {role}.", { name, role: roleText(invitation.role) });
+  byId("secret-about").textContent = `${about} ${EMAILS[invitation.email_sent] ?? ""}`;
+  showOnce(invitation.link, () => reload(gettext("Invitation for {name} created.", { name })));
 }
 
 onSubmit("form", async (form) => {
@@ -55,12 +81,12 @@ onSubmit("form", async (form) => {
 
 onSubmit("rename", async (form) => {
   await send("PATCH", PATH, { name: field(form, "name").value.trim() });
-  reload("Workspace renamed.");
+  reload(gettext("Workspace renamed."));
 });
 
 onSubmit("deletion-form", async (form) => {
   await send("POST", `${PATH}deletion/`, { name: field(form, "name").value.trim() });
-  toastLater(`${data.name} is deleted. Its contents are being removed.`);
+  toastLater(gettext("{name} is deleted. Its contents are being removed.", { name: data.name }));
   location.assign("/workspaces/");
 });
 
@@ -71,9 +97,11 @@ async function openDeletion() {
   try {
     /** @type {{contents: {what: string, count: number, more: boolean}[]}} */
     const { contents } = await fetchJson(`${PATH}deletion/`);
-    const lines = contents.map(({ what, count, more }) => `${number(count)}${more ? "+" : ""} ${what}`);
+    const lines = contents.map(({ what, count, more }) =>
+      contentText(what, count, `${number(count)}${more ? "+" : ""}`)
+    );
     list.replaceChildren(
-      ...(lines.length ? lines : ["Nothing but its members"]).map((text) => element("li", {}, text)),
+      ...(lines.length ? lines : [gettext("Nothing but its members")]).map((text) => element("li", {}, text)),
     );
   } catch (error) {
     list.replaceChildren(element("li", {}, messageOf(error)));
@@ -83,7 +111,7 @@ async function openDeletion() {
 
 onSubmit("hand-over-form", async (form) => {
   await send("POST", `${PATH}hand-over/`, { member: Number(field(form, "member").value) });
-  reload("Workspace handed over. You are an editor now.");
+  reload(gettext("Workspace handed over. You are an editor now."));
 });
 
 /** Give a member another role; admins decide about their own with a confirmation. @param {HTMLSelectElement} select */
@@ -92,9 +120,9 @@ function changeRole(select) {
   const { name = "", role: before = "" } = select.dataset;
   const change = async () => {
     await send("PATCH", `${PATH}members/${id}/`, { role: select.value });
-    if ("self" in select.dataset) return reload(`You are ${select.value} now.`);
+    if ("self" in select.dataset) return reload(gettext("You are {role} now.", { role: roleText(select.value) }));
     select.dataset.role = select.value;
-    toast(`${name} is ${select.value} now.`);
+    toast(gettext("{name} is {role} now.", { name, role: roleText(select.value) }));
   };
   if (!("self" in select.dataset)) {
     return void change().catch((error) => {
@@ -103,43 +131,52 @@ function changeRole(select) {
     });
   }
   dialogById("confirm").addEventListener("close", () => select.value = before, { once: true });
-  const text = "You can no longer manage members and invitations. Only another admin can change that.";
-  confirm({ title: `Become ${select.value}?`, text, yes: `Become ${select.value}` }, change);
+  const text = gettext("You can no longer manage members and invitations. Only another admin can change that.");
+  const role = roleText(select.value);
+  confirm({ title: gettext("Become {role}?", { role }), text, yes: gettext("Become {role}", { role }) }, change);
 }
 
 /** @type {Record<string, (id: string, name: string) => void>} */
 const ACTIONS = {
   remove: (id, name) =>
     confirm({
-      title: `Remove ${name}?`,
-      text: `${name} loses access at once. Pending invitations to ${name} are revoked.`,
-      yes: "Remove",
+      title: gettext("Remove {name}?", { name }),
+      text: gettext("{name} loses access at once. Pending invitations to {name} are revoked.", { name }),
+      yes: gettext("Remove"),
     }, async () => {
       await send("DELETE", `${PATH}members/${id}/`);
-      reload(`${name} removed.`);
+      reload(gettext("{name} removed.", { name }));
     }),
   revoke: (id, name) =>
     confirm(
-      { title: `Revoke the invitation of ${name}?`, text: "Its link stops working.", yes: "Revoke" },
+      {
+        title: gettext("Revoke the invitation of {name}?", { name }),
+        text: gettext("Its link stops working."),
+        yes: gettext("Revoke"),
+      },
       async () => {
         await send("DELETE", `${PATH}invitations/${id}/`);
-        reload(`Invitation of ${name} revoked.`);
+        reload(gettext("Invitation of {name} revoked.", { name }));
       },
     ),
   renew: (id, name) =>
     confirm({
-      title: `Make a new link for ${name}?`,
-      text: "The new link works for seven days. The earlier link stops working.",
-      yes: "Make new link",
+      title: gettext("Make a new link for {name}?", { name }),
+      text: gettext("The new link works for seven days. The earlier link stops working."),
+      yes: gettext("Make new link"),
     }, async () => {
       const invitation = await send("POST", `${PATH}invitations/${id}/renew/`);
       dialogById("confirm").close();
       showLink(invitation);
     }),
   leave: () =>
-    confirm({ title: `Leave ${data.name}?`, text: "You lose access to everything in it.", yes: "Leave" }, async () => {
+    confirm({
+      title: gettext("Leave {name}?", { name: data.name }),
+      text: gettext("You lose access to everything in it."),
+      yes: gettext("Leave"),
+    }, async () => {
       await send("DELETE", `${PATH}members/me/`);
-      toastLater(`You left ${data.name}.`);
+      toastLater(gettext("You left {name}.", { name: data.name }));
       location.assign("/workspaces/");
     }),
 };

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+from django.utils import translation
+
 from workflow_platform.templatetags.moments import ago, moment, with_moments
 
 AT = datetime(2026, 11, 30, 19, 1, 10, 512_345, timezone(timedelta(hours=1)))
@@ -24,3 +26,11 @@ def test_times_inside_a_text_become_elements_and_the_rest_is_escaped() -> None:
         "). Resume it."
     )
     assert with_moments(None) == ""
+
+
+def test_moments_are_in_the_language_of_the_page() -> None:
+    with translation.override("de"):
+        assert ">30. Nov., 18:01 UTC<" in moment(AT)
+        assert ">30. Nov. 2026 UTC<" in moment(AT, "day")
+        assert ">30. Nov. 2026, 18:01:10.512 UTC<" in moment(AT, "full")
+        assert ">3. Mai, 18:01 UTC<" in moment(AT.replace(month=5, day=3))

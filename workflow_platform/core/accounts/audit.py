@@ -11,6 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from workflow_platform.core.accounts.models import (
     ApiToken,
@@ -70,18 +72,21 @@ def sign_in_failed(user: User | None, network: str) -> None:
 
 
 def details_of(entry: AuditEntry) -> str:
-    """Return what a page shows beside the kind and the subject."""
+    """Return what a page shows beside the kind and the subject, in its language."""
     data = entry.data
+    before, role, network = data.get("from", ""), data.get("role", ""), data.get("network", "")
     match entry.kind:
         case AuditKind.MEMBER_ROLE_CHANGED:
-            return f"from {data['from']} to {data['to']}"
+            after = data["to"]
+            return _("from %(before)s to %(after)s") % {"before": _(before), "after": _(after)}
         case AuditKind.TOKEN_CREATED | AuditKind.TOKEN_REVOKED:
-            return f"“{data['name']}” with {', '.join(data['scopes'])}"
+            scopes = ", ".join(pgettext("scope", scope) for scope in data["scopes"])
+            return _("“%(name)s” with %(scopes)s") % {"name": data["name"], "scopes": scopes}
         case AuditKind.SIGN_IN_FAILED:
-            return f"from {data['network']}" if data.get("network") else ""
+            return _("from %(network)s") % {"network": _(network)} if network else ""
         case AuditKind.WORKSPACE_RENAMED:
-            return f"was {data['from']}"
-    return f"as {data['role']}" if "role" in data else ""
+            return _("was %(name)s") % {"name": before}
+    return _("as %(role)s") % {"role": _(role)} if role else ""
 
 
 def sweep() -> int:

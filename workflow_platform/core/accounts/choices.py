@@ -1,16 +1,18 @@
-"""What users, memberships and tokens can have: roles, scopes and themes."""
+"""What users, memberships and tokens can have: roles, scopes and themes. The API has their labels in English; pages
+translate them."""
 
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_noop as _
 
 
 class Role(models.TextChoices):
     """What a member may do; each role includes the ones before it."""
 
-    VIEWER = "viewer", "Viewer: see"
-    EDITOR = "editor", "Editor: change workflows and run them"
-    ADMIN = "admin", "Admin: members, credentials, endpoints, tokens"
+    VIEWER = "viewer", _("Viewer: see")
+    EDITOR = "editor", _("Editor: change workflows and run them")
+    ADMIN = "admin", _("Admin: members, credentials, endpoints, tokens")
 
     @property
     def and_above(self) -> list[Role]:
@@ -22,10 +24,10 @@ class Role(models.TextChoices):
 class TokenScope(models.TextChoices):
     """What an API token may be used for; each scope includes the ones before it. The role of its user is the limit."""
 
-    READ = "read", "Read: see what a viewer sees"
-    RUN = "run", "Run: start, cancel and rerun executions, decide approvals, resend deliveries"
-    EDIT = "edit", "Edit: create, change and delete workflows"
-    ADMIN = "admin", "Admin: members, credentials, endpoints, tokens and the account"
+    READ = "read", _("Read: see what a viewer sees")
+    RUN = "run", _("Run: start, cancel and rerun executions, decide approvals, resend deliveries")
+    EDIT = "edit", _("Edit: create, change and delete workflows")
+    ADMIN = "admin", _("Admin: members, credentials, endpoints, tokens and the account")
 
     def includes(self, other: TokenScope) -> bool:
         """Return whether a token with this scope may do what needs `other`."""
@@ -43,9 +45,9 @@ class TokenScope(models.TextChoices):
 class Theme(models.TextChoices):
     """The colours of the pages."""
 
-    SYSTEM = "system", "Like the system"
-    LIGHT = "light", "Light"
-    DARK = "dark", "Dark"
+    SYSTEM = "system", _("Like the system")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
 
 
 def all_scopes() -> list[str]:
@@ -54,17 +56,17 @@ def all_scopes() -> list[str]:
 
 
 class AuditKind(models.TextChoices):
-    WORKSPACE_CREATED = "workspace.created", "Workspace created"
-    WORKSPACE_RENAMED = "workspace.renamed", "Workspace renamed"
-    WORKSPACE_DELETED = "workspace.deleted", "Workspace deleted"
-    MEMBER_ADDED = "member.added", "Member added"
-    MEMBER_REMOVED = "member.removed", "Member removed"
-    MEMBER_LEFT = "member.left", "Member left"
-    MEMBER_ROLE_CHANGED = "member.role_changed", "Role changed"
-    INVITATION_CREATED = "invitation.created", "Invitation created"
-    INVITATION_RENEWED = "invitation.renewed", "Invitation renewed"
-    INVITATION_REVOKED = "invitation.revoked", "Invitation revoked"
-    TOKEN_CREATED = "token.created", "API token created"
-    TOKEN_REVOKED = "token.revoked", "API token revoked"
-    PASSWORD_CHANGED = "password.changed", "Password changed"
-    SIGN_IN_FAILED = "sign_in.failed", "Sign-in failed"
+    WORKSPACE_CREATED = "workspace.created", _("Workspace created")
+    WORKSPACE_RENAMED = "workspace.renamed", _("Workspace renamed")
+    WORKSPACE_DELETED = "workspace.deleted", _("Workspace deleted")
+    MEMBER_ADDED = "member.added", _("Member added")
+    MEMBER_REMOVED = "member.removed", _("Member removed")
+    MEMBER_LEFT = "member.left", _("Member left")
+    MEMBER_ROLE_CHANGED = "member.role_changed", _("Role changed")
+    INVITATION_CREATED = "invitation.created", _("Invitation created")
+    INVITATION_RENEWED = "invitation.renewed", _("Invitation renewed")
+    INVITATION_REVOKED = "invitation.revoked", _("Invitation revoked")
+    TOKEN_CREATED = "token.created", _("API token created")
+    TOKEN_REVOKED = "token.revoked", _("API token revoked")
+    PASSWORD_CHANGED = "password.changed", _("Password changed")
+    SIGN_IN_FAILED = "sign_in.failed", _("Sign-in failed")

@@ -9,16 +9,17 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AdminPasswordChangeForm, AuthenticationForm, PasswordChangeForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from workflow_platform.core.accounts import passwords
-from workflow_platform.core.accounts.login_limit import REFUSED
+from workflow_platform.core.accounts.login_limit import REFUSED, refusal_text
 from workflow_platform.core.accounts.login_middleware import REFUSAL
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.accounts.sessions import end_tokens
 
 
 class _Limited(AuthenticationForm):
-    error_messages = AuthenticationForm.error_messages | {"invalid_login": passwords.WRONG_LOGIN}
+    error_messages = AuthenticationForm.error_messages | {"invalid_login": gettext_lazy(passwords.WRONG_LOGIN)}
 
     def clean(self) -> dict[str, Any]:
         """Check name and password. Raises an error after too many attempts."""
@@ -27,7 +28,7 @@ class _Limited(AuthenticationForm):
         except REFUSED as refusal:
             if self.request is not None:
                 setattr(self.request, REFUSAL, refusal)
-            raise ValidationError(str(refusal.detail), code=refusal.default_code) from None
+            raise ValidationError(refusal_text(refusal), code=refusal.default_code) from None
 
 
 class LoginForm(_Limited):

@@ -8,7 +8,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
+from django.utils.translation import gettext as _
 
+from workflow_platform.core.accounts.email_dates import date_and_time
 from workflow_platform.core.accounts.invitations import link
 from workflow_platform.core.accounts.models import Invitation
 
@@ -32,7 +34,8 @@ def is_configured() -> bool:
 
 
 def send(invitation: Invitation, token: str) -> str:
-    """Send the link to the invited address. Returns the outcome; a failure is logged without the link."""
+    """Send the link to the invited address, in the language of who invites. Returns the outcome; a failure is logged
+    without the link."""
     if not invitation.email:
         return NO_ADDRESS
     if not is_configured():
@@ -51,13 +54,14 @@ def send(invitation: Invitation, token: str) -> str:
 def _message(invitation: Invitation, token: str) -> EmailMessage:
     workspace = _one_line(invitation.workspace.name)
     sender = _one_line(invitation.invited_by.username)
-    text = (
-        f"{sender} invites you to the workspace {workspace}.\n"
-        f"Your role: {invitation.get_role_display()}.\n\n"
-        f"Open this link to accept:\n{link(token)}\n\n"
-        f"The link works once, until {invitation.expires_at:%d %B %Y, %H:%M} UTC. If you do not expect it, ignore it.\n"
-    )
-    return EmailMessage(f"Invitation to {workspace}", text, settings.DEFAULT_FROM_EMAIL or None, [invitation.email])
+    until = f"{date_and_time(invitation.expires_at)} UTC"
+    offer = _("%(sender)s invites you to the workspace %(workspace)s.") % {"sender": sender, "workspace": workspace}
+    role = _("Your role: %(role)s.") % {"role": _(invitation.get_role_display())}
+    validity = _("The link works once, until %(until)s. If you do not expect it, ignore it.") % {"until": until}
+    accept = _("Open this link to accept:")
+    text = f"{offer}\n{role}\n\n{accept}\n{link(token)}\n\n{validity}\n"
+    subject = _("Invitation to %(workspace)s") % {"workspace": workspace}
+    return EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL or None, [invitation.email])
 
 
 def _one_line(text: str) -> str:

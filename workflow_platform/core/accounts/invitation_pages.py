@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth import login
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import NotFound
 
 from workflow_platform.core.accounts import invitations, sign_up
-from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.models import Invitation, User
 from workflow_platform.core.accounts.sign_up import InvitedSignUpForm
 
 PAGE = "accounts/invitation.html"
@@ -29,14 +32,14 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             return _for_member_to_be(request, token, request.user)
         return _for_newcomer(request, token)
     except (NotFound, invitations.AlreadyMember) as refusal:
-        return render(request, PAGE, {"refusal": refusal.detail}, status=refusal.status_code)
+        return render(request, PAGE, {"refusal": gettext(str(refusal.detail))}, status=refusal.status_code)
 
 
 def _for_member_to_be(request: HttpRequest, token: str, user: User) -> HttpResponse:
     if request.method == "POST":
         invitations.accept(token, user)
         return redirect("dashboard")
-    return render(request, PAGE, {"offer": invitations.find(token, user)})
+    return render(request, PAGE, _offered(invitations.find(token, user)))
 
 
 def _for_newcomer(request: HttpRequest, token: str) -> HttpResponse:
@@ -48,5 +51,9 @@ def _for_newcomer(request: HttpRequest, token: str) -> HttpResponse:
     if user is not None:
         login(request, user)
         return redirect("dashboard")
-    context = {"offer": offer, "login_query": urlencode({"next": request.path}), "form": form}
+    context = _offered(offer) | {"login_query": urlencode({"next": request.path}), "form": form}
     return render(request, PAGE, context)
+
+
+def _offered(offer: Invitation) -> dict[str, Any]:
+    return {"offer": offer, "role": gettext(offer.get_role_display())}

@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 from rest_framework.exceptions import APIException, NotFound
 
 from workflow_platform.core.accounts import audit, memberships
@@ -28,7 +29,7 @@ LONGEST_TOKEN = 100
 KEPT = timedelta(days=90)
 """How long an ended invitation is kept."""
 SWEPT = 1_000
-NO_SUCH_INVITATION = "This invitation does not exist, has expired, was used, or is for another person."
+NO_SUCH_INVITATION = _("This invitation does not exist, has expired, was used, or is for another person.")
 
 
 class TooManyPending(APIException):
@@ -61,7 +62,7 @@ class AlreadyMember(APIException):
     """The user is already a member and keeps their role."""
 
     status_code = 409
-    default_detail = "You are a member of this workspace already. One of its admins can change your role."
+    default_detail = _("You are a member of this workspace already. One of its admins can change your role.")
     default_code = "already_member"
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import APIException
 
 from workflow_platform.core.accounts.hashing import HashingBusy
@@ -46,6 +47,13 @@ class TooManyAttempts(APIException):
 
 REFUSED = (TooManyAttempts, HashingBusy)
 """The exceptions of a password check that was refused."""
+
+
+def refusal_text(refusal: TooManyAttempts | HashingBusy) -> str:
+    """Return what a page says about a refusal, in its language."""
+    if isinstance(refusal, TooManyAttempts):
+        return _("Too many attempts to log in. Try again in %(seconds)s seconds.") % {"seconds": refusal.wait}
+    return _("Too many logins are in progress. Try again in %(seconds)s seconds.") % {"seconds": refusal.wait}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
+from django.utils.translation import gettext_noop as _
 
 from workflow_platform.core.accounts import audit, login_limit
 from workflow_platform.core.accounts.browser_sessions import network_of
@@ -16,7 +17,7 @@ from workflow_platform.core.accounts.known_devices import device_of
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.requests.client_address import client_address
 
-WRONG_LOGIN = "Wrong username or password."
+WRONG_LOGIN = _("Wrong username or password.")
 WRONG_CURRENT = "The current password is wrong."
 LOGGED_IN = "logged_in_user"
 """The attribute of a request whose password was right: `LoginMiddleware` remembers the device of that user."""

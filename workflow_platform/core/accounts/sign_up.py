@@ -11,15 +11,16 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy
 from rest_framework.exceptions import NotFound
 
 from workflow_platform.core.accounts import invitations, login_limit
-from workflow_platform.core.accounts.login_limit import REFUSED
+from workflow_platform.core.accounts.login_limit import REFUSED, refusal_text
 from workflow_platform.core.accounts.login_middleware import REFUSAL
 from workflow_platform.core.accounts.models import Invitation, User
 from workflow_platform.core.requests.client_address import client_address
 
-TAKEN = "This username is taken. Choose another one, or log in if it is yours."
+TAKEN = gettext_lazy("This username is taken. Choose another one, or log in if it is yours.")
 
 
 def is_offered(invitation: Invitation) -> bool:
@@ -46,7 +47,7 @@ class InvitedSignUpForm(forms.Form):
             login_limit.begin(f"invitation {self._invitation.pk}", client_address(self._request.META), None)
         except REFUSED as refusal:
             setattr(self._request, REFUSAL, refusal)
-            raise forms.ValidationError(str(refusal.detail), code=refusal.default_code) from None
+            raise forms.ValidationError(refusal_text(refusal), code=refusal.default_code) from None
         user = User(username=User.normalize_username(values["username"]), email=self._invitation.email)
         if User.objects.filter(username=user.username).exists():
             self.add_error("username", TAKEN)
@@ -64,7 +65,7 @@ class InvitedSignUpForm(forms.Form):
             password = make_password(values["password"])  # outside of the transaction: it takes its time
         except REFUSED as refusal:
             setattr(self._request, REFUSAL, refusal)
-            self.add_error(None, str(refusal.detail))
+            self.add_error(None, refusal_text(refusal))
             return None
         name = User.normalize_username(values["username"])
         try:
@@ -75,6 +76,6 @@ class InvitedSignUpForm(forms.Form):
             self.add_error("username", TAKEN)
             return None
         except NotFound as refusal:
-            self.add_error(None, str(refusal.detail))
+            self.add_error(None, gettext(str(refusal.detail)))
             return None
         return user

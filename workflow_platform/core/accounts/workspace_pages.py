@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from workflow_platform.core.accounts import audit, invitation_emails
@@ -20,7 +21,6 @@ from workflow_platform.core.api.page_filters import uuid_or_none
 
 LISTED = 200
 AUDIT_LISTED = 30
-ROLES = [(role.value, *role.label.split(": ", 1)) for role in Role]
 
 
 @login_required
@@ -41,7 +41,7 @@ def workspace(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
         "own": own,
         "workspace": own.workspace,
         "admin": admin,
-        "roles": ROLES,
+        "roles": [(role.value, *gettext(role.label).split(": ", 1)) for role in Role],
         "members": members[:LISTED] if admin else [],
         "member_count": members.count(),
         "listed": LISTED,
@@ -61,7 +61,9 @@ def _audit(workspace_id: UUID, before: str | None) -> dict[str, Any]:
         entries = entries.filter(pk__lt=first)
     rows = list(entries[: AUDIT_LISTED + 1])
     older = rows[AUDIT_LISTED - 1].pk if len(rows) > AUDIT_LISTED else None
-    entries_shown = [(entry, audit.details_of(entry)) for entry in rows[:AUDIT_LISTED]]
+    entries_shown = [
+        (entry, gettext(entry.get_kind_display()), audit.details_of(entry)) for entry in rows[:AUDIT_LISTED]
+    ]
     return {"entries": entries_shown, "older": older, "newest": first is None}
 
 
