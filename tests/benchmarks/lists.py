@@ -28,6 +28,8 @@ OWN: dict[str, dict[str, str]] = {
     "schedule": {"cron": "'* * * * *'", "interval_seconds": "NULL"},
     "retentionpolicy": {"days": "30"},
     "violation": {"kind": "'missing'"},
+    "replay": {"speed": "1"},
+    "invitation": {"email": "''"},
 }
 """What constraints demand of the rows of the admin's models."""
 
@@ -271,6 +273,7 @@ def _measure_admin(client: Any, rows: int, report: Report) -> None:
 
 def _admin_addresses(model: Any) -> Iterator[tuple[str, str]]:
     from django.contrib import admin
+    from django.db.models import DateField
     from django.urls import reverse
 
     path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
@@ -278,7 +281,9 @@ def _admin_addresses(model: Any) -> Iterator[tuple[str, str]]:
     yield "text", f"{path}?q=no+such+thing"
     yield "id", f"{path}?q=0190e4a2-7c1f-7000-8000-000000000000"
     for chosen in admin.site._registry[model].list_filter:
-        if isinstance(chosen, str):
+        if isinstance(chosen, str) and isinstance(model._meta.get_field(chosen), DateField):
+            yield chosen, f"{path}?{chosen}__gte={datetime.now(UTC).date() - timedelta(days=7)}"
+        elif isinstance(chosen, str):
             for value in [value for value, _ in model._meta.get_field(chosen).flatchoices] or [1]:
                 yield f"{chosen}={value}", f"{path}?{chosen}__exact={value}"
         elif isinstance(chosen, tuple):
