@@ -173,14 +173,6 @@ export function duration(ms) {
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
-/**
- * Return a count with its noun: `1 item`, `2 items`.
- * @param {number} value
- * @param {string} noun
- * @param {string} [plural]
- */
-export const counted = (value, noun, plural = `${noun}s`) => `${number(value)} ${value === 1 ? noun : plural}`;
-
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
