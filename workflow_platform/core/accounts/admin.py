@@ -25,6 +25,7 @@ class AccountAdmin(LargeList, UserAdmin):  # type: ignore[type-arg]  # not gener
 
     change_password_form = UserPasswordForm
     ordering = ("username",)  # it has an index
+    list_filter = ("is_staff", "is_superuser", "is_active")  # not by group: the filter would list all of them
     exact_fields = ("username",)
     text_fields = ("username", "email", "first_name", "last_name")
     change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105 - a template
