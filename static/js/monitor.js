@@ -39,6 +39,8 @@ for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 /
   byId(id).addEventListener("click", () => timeline.view.zoom(act));
 }
 byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
+const pathDetails = findById("critical-path", HTMLDetailsElement);
+pathDetails?.addEventListener("toggle", () => pathDetails.open && showCriticalPath());
 /** @type {import("./inspector.js").Inspector | null} loaded for the first run that is shown */
 let inspector = null;
 /** @type {Promise<void> | null} */
@@ -96,6 +98,11 @@ async function drawDecisions() {
   const { Decisions } = await import("./decisions.js");
   decisions ??= new Decisions(byId("decisions"), data.execution);
   decisions.draw(state);
+}
+
+async function showCriticalPath() {
+  const view = await import("./critical_path.js");
+  await view.showCriticalPath(byId("critical-path-content"), names, choose);
 }
 
 function drawPanels() {
