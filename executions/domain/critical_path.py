@@ -21,7 +21,7 @@ RunKey = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class PathSpan:
     """A time range."""
 
     begin: int
@@ -32,7 +32,7 @@ class Span:
 class Interruption:
     """A time in which no node could run, and why. Waits and retry delays go on in it."""
 
-    span: Span
+    span: PathSpan
     kind: Kind
 
 
@@ -40,7 +40,7 @@ class Interruption:
 class Halt:
     """A time in which a node run waited or its retry was delayed."""
 
-    span: Span
+    span: PathSpan
     kind: Kind
     wait: str = ""
 
@@ -59,7 +59,7 @@ class PathRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class PathSegment:
     """A part of the critical path."""
 
     kind: Kind
@@ -74,39 +74,39 @@ class Segment:
 class CriticalPath:
     """The critical path of an execution, and the slack of each node."""
 
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[PathSegment] = field(default_factory=list)
     slack: dict[str, int] = field(default_factory=dict)
     """How much longer each node could have taken, in each of its runs, without a later end of the execution."""
 
 
 def critical_path(
-    whole: Span, runs: Sequence[PathRun], interruptions: Sequence[Interruption], started: int
+    whole: PathSpan, runs: Sequence[PathRun], interruptions: Sequence[Interruption], started: int
 ) -> CriticalPath:
     """Return the critical path of an execution that was queued and ended within `whole`, and whose first node could run
     at `started`. The interruptions are in order of time."""
     known = {run.key: run for run in runs}
     ready = {run.key: _ready(run, known, started) for run in runs}
-    parts: list[tuple[Span, Kind, RunKey | None, str]] = []
+    parts: list[tuple[PathSpan, Kind, RunKey | None, str]] = []
     end = whole.end
     for run in _chain(runs, known):
-        parts.append((Span(min(run.end, end), end), "turn", None, ""))
+        parts.append((PathSpan(min(run.end, end), end), "turn", None, ""))
         end = min(run.end, end)
         parts += [(span, kind, run.key, wait) for span, kind, wait in reversed(list(_within(run, end)))]
         end = min(run.begin, end)
         moment = min(ready[run.key], end)
-        parts.append((Span(moment, end), "turn", run.key, ""))
+        parts.append((PathSpan(moment, end), "turn", run.key, ""))
         end = moment
-    parts.append((Span(whole.begin, end), "turn", None, ""))
+    parts.append((PathSpan(whole.begin, end), "turn", None, ""))
     return CriticalPath(list(_segments(reversed(parts), interruptions)), _slack(runs, known, ready))
 
 
-def folded(segments: Iterable[Segment]) -> list[Segment]:
+def folded(segments: Iterable[PathSegment]) -> list[PathSegment]:
     """Return the segments with those of the same kind and node added up, in the order of the first ones."""
-    sums: dict[tuple[Kind, str | None, str], Segment] = {}
+    sums: dict[tuple[Kind, str | None, str], PathSegment] = {}
     for each in segments:
         key = (each.kind, each.run[0] if each.run else None, each.wait)
         if (known := sums.get(key)) is not None:
-            each = Segment(
+            each = PathSegment(
                 each.kind, known.microseconds + each.microseconds, known.run, each.wait, known.runs + each.runs
             )
         sums[key] = each
@@ -130,20 +130,20 @@ def _chain(runs: Sequence[PathRun], known: Mapping[RunKey, PathRun]) -> Iterator
         run = max(needed, key=lambda each: (each.end, each.begin), default=None)
 
 
-def _within(run: PathRun, end: int) -> Iterator[tuple[Span, Kind, str]]:
+def _within(run: PathRun, end: int) -> Iterator[tuple[PathSpan, Kind, str]]:
     """Yield the parts of a node run, up to `end`: its halts, and what is between them."""
     at = min(run.begin, end)
     for halt in run.halts:
         begin, over = max(at, min(halt.span.begin, end)), max(at, min(halt.span.end, end))
-        yield Span(at, begin), "run", ""
-        yield Span(begin, over), halt.kind, halt.wait
+        yield PathSpan(at, begin), "run", ""
+        yield PathSpan(begin, over), halt.kind, halt.wait
         at = over
-    yield Span(at, end), "run", ""
+    yield PathSpan(at, end), "run", ""
 
 
 def _segments(
-    parts: Iterable[tuple[Span, Kind, RunKey | None, str]], interruptions: Sequence[Interruption]
-) -> Iterator[Segment]:
+    parts: Iterable[tuple[PathSpan, Kind, RunKey | None, str]], interruptions: Sequence[Interruption]
+) -> Iterator[PathSegment]:
     """Yield the parts that have a length, cut at interruptions."""
     index = 0
     for span, kind, run, wait in parts:
@@ -151,19 +151,19 @@ def _segments(
             index += 1
         if kind in {"wait", "retry_delay"}:
             if span.end > span.begin:
-                yield Segment(kind, span.end - span.begin, run, wait)
+                yield PathSegment(kind, span.end - span.begin, run, wait)
             continue
         at, following = span.begin, index
         while at < span.end:
             cut = interruptions[following] if following < len(interruptions) else None
             if cut is None or cut.span.begin >= span.end:
-                yield Segment(kind, span.end - at, run)
+                yield PathSegment(kind, span.end - at, run)
                 break
             if cut.span.begin > at:
-                yield Segment(kind, cut.span.begin - at, run)
+                yield PathSegment(kind, cut.span.begin - at, run)
             until = min(span.end, cut.span.end)
             if until > max(at, cut.span.begin):
-                yield Segment(cut.kind, until - max(at, cut.span.begin), run if kind == "run" else None)
+                yield PathSegment(cut.kind, until - max(at, cut.span.begin), run if kind == "run" else None)
             at, following = max(at, until), following + 1
 
 

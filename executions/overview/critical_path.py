@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from events.log import reading
 from executions.domain import critical_path as paths
-from executions.domain.critical_path import Halt, Interruption, PathRun, RunKey, Segment, Span
+from executions.domain.critical_path import Halt, Interruption, PathRun, PathSegment, PathSpan, RunKey
 from executions.domain.statuses import NodeRunStatus
 from executions.models import Execution, NodeRun, Wait
 
@@ -42,7 +42,7 @@ class ExecutionPath:
     ended: bool
     folded: bool
     """Whether the segments are added up by node, because they are too many."""
-    segments: list[Segment]
+    segments: list[PathSegment]
     totals: dict[str, float]
     """The length of all segments of each kind."""
     slack: dict[str, float]
@@ -53,7 +53,7 @@ def critical_path(execution: Execution) -> ExecutionPath:
     """Return the critical path of an execution; of one that has not ended, until now."""
     zero, now = execution.queued_at, timezone.now()
     clock = _Clock(zero)
-    whole = Span(0, max(0, clock.at(execution.ended_at or now)))
+    whole = PathSpan(0, max(0, clock.at(execution.ended_at or now)))
     started = min(whole.end, clock.at(execution.started_at) if execution.started_at else whole.end)
     happened = list(_happened(execution))
     halts = _halts(happened, _resolved(execution), clock, whole.end)
@@ -152,12 +152,12 @@ def _halts(
         begin = clock.at(each.at) if each.type.startswith("node_") else 0
         if each.type == "node_retrying":
             over = begin + int(each.data["delay_ms"] * 1000)
-            halts[each.run].append(Halt(Span(begin, min(over, now)), "retry_delay"))
+            halts[each.run].append(Halt(PathSpan(begin, min(over, now)), "retry_delay"))
         elif each.type == "node_waiting" and each.data.get("kind") != "retry":
             over = _over(each.data, resolved, clock, now)
-            halts[each.run].append(Halt(Span(begin, over), "wait", each.data.get("kind") or "time"))
+            halts[each.run].append(Halt(PathSpan(begin, over), "wait", each.data.get("kind") or "time"))
         elif each.type == "node_started" and (known := halts[each.run]) and known[-1].kind == "retry_delay":
-            known.append(Halt(Span(known[-1].span.end, begin), "turn"))
+            known.append(Halt(PathSpan(known[-1].span.end, begin), "turn"))
     return halts
 
 
@@ -175,10 +175,10 @@ def _before_start(execution: Execution, clock: _Clock, started: int) -> Iterator
     # A later admission, after a wait, has replaced the first.
     if execution.admitted_at is not None and clock.at(execution.admitted_at) <= started:
         admitted = max(0, clock.at(execution.admitted_at))
-        yield Interruption(Span(0, admitted), "admission")
-        yield Interruption(Span(admitted, started), "queue")
+        yield Interruption(PathSpan(0, admitted), "admission")
+        yield Interruption(PathSpan(admitted, started), "queue")
     else:
-        yield Interruption(Span(0, started), "queue" if execution.started_at else "admission")
+        yield Interruption(PathSpan(0, started), "queue" if execution.started_at else "admission")
 
 
 def _interruptions(happened: Iterable[_Event], clock: _Clock, now: int) -> Iterator[Interruption]:
@@ -188,18 +188,18 @@ def _interruptions(happened: Iterable[_Event], clock: _Clock, now: int) -> Itera
         at = clock.at(each.at)
         if each.type in {"waiting", "paused"}:
             if since is not None:
-                yield Interruption(Span(since[0], at), since[1])
+                yield Interruption(PathSpan(since[0], at), since[1])
             since = (at, "paused" if each.type == "paused" else "queue")
         elif each.type == "resumed" and since is not None:
-            yield Interruption(Span(since[0], at), since[1])
+            yield Interruption(PathSpan(since[0], at), since[1])
             since = None
         elif each.type == "recovered" and each.before is not None:
-            yield Interruption(Span(clock.at(each.before), at), "recovery")
+            yield Interruption(PathSpan(clock.at(each.before), at), "recovery")
     if since is not None:
-        yield Interruption(Span(since[0], now), since[1])
+        yield Interruption(PathSpan(since[0], now), since[1])
 
 
-def segment_data(segment: Segment) -> dict[str, Any]:
+def segment_data(segment: PathSegment) -> dict[str, Any]:
     """Return a segment as JSON; what does not apply is left out."""
     data: dict[str, Any] = {"kind": segment.kind, "ms": segment.microseconds / 1000}
     if segment.wait:

@@ -61,6 +61,7 @@ def test_a_workflow_is_made_run_and_rerun_without_a_mouse(visitor: Visitor) -> N
     page = visitor.open("/")
     command(page, "new work", "New workflow")
     expect(page.get_by_role("heading", name="New workflow")).to_be_visible()
+    page.wait_for_load_state("load")  # from here on the page listens
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")

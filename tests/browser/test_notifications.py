@@ -49,6 +49,7 @@ def test_the_bell_counts_live_and_what_is_read_on_one_page_is_read_on_all(platfo
         expect(page.locator("#bell-count")).to_be_hidden()
 
     until(platform, execute(platform, workflow, {"fails": False}), "completed")
+    expect(other.get_by_role("button", name="Notifications, 1 unread")).to_be_visible()
     other.goto("/notifications/")
     row = other.locator("#notifications li").filter(has_text=f"{name} works again")
     expect(row).to_contain_text("It recovered after 1 failed execution.")

@@ -9,11 +9,12 @@ from typing import Any
 import requests
 from websockets.asyncio.client import ClientConnection, connect
 
+from events.streaming.connections import RECHECK_SECONDS
 from tests.conftest import Platform
 from tests.people import Person
 
-SECONDS = 10
-"""Well below the time after which rights are looked at in any case."""
+SECONDS = RECHECK_SECONDS - 1
+"""The rights of a connection are checked at once, not with the next check of all."""
 
 
 async def subscribed(socket: ClientConnection, stream: str) -> None:

@@ -15,13 +15,15 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from websockets.asyncio.client import connect
 
+from events.streaming.connections import RECHECK_SECONDS
 from executions.models import Credential
 from tests.conftest import Platform
 from tests.people import Person
 from workflow_platform.core.accounts import invitations
 from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
 
-SECONDS = 5
+SECONDS = RECHECK_SECONDS - 1
+"""The rights of a connection are checked at once, not with the next check of all."""
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from executions.domain.critical_path import (
     Halt,
     Interruption,
     PathRun,
+    PathSegment,
+    PathSpan,
     RunKey,
-    Segment,
-    Span,
     critical_path,
     folded,
 )
@@ -23,14 +23,14 @@ def run(name: str, begin: int, end: int, *after: str, halts: tuple[Halt, ...] = 
     return PathRun((name, 0), begin, end, [(each, 0) for each in after], halts)
 
 
-def said(segments: list[Segment]) -> list[tuple[str, int, str]]:
+def said(segments: list[PathSegment]) -> list[tuple[str, int, str]]:
     return [(each.kind, each.microseconds, each.run[0] if each.run else "") for each in segments]
 
 
 def test_the_later_of_two_branches_is_the_path() -> None:
     runs = [run("a", 12, 20), run("fast", 20, 25, "a"), run("slow", 22, 60, "a"), run("join", 61, 70, "fast", "slow")]
-    before = [Interruption(Span(0, 4), "admission"), Interruption(Span(4, 10), "queue")]
-    found = critical_path(Span(0, 75), runs, before, 10)
+    before = [Interruption(PathSpan(0, 4), "admission"), Interruption(PathSpan(4, 10), "queue")]
+    found = critical_path(PathSpan(0, 75), runs, before, 10)
     assert said(found.segments) == [
         ("admission", 4, ""), ("queue", 6, ""), ("turn", 2, "a"), ("run", 8, "a"), ("turn", 2, "slow"),
         ("run", 38, "slow"), ("turn", 1, "join"), ("run", 9, "join"), ("turn", 5, ""),
@@ -39,9 +39,13 @@ def test_the_later_of_two_branches_is_the_path() -> None:
 
 
 def test_waits_and_retries_are_cut_out_of_a_run_and_go_on_without_a_worker() -> None:
-    halts = (Halt(Span(20, 50), "wait", "approval"), Halt(Span(60, 70), "retry_delay"), Halt(Span(70, 72), "turn"))
-    away = [Interruption(Span(25, 55), "queue"), Interruption(Span(75, 80), "recovery")]
-    found = critical_path(Span(0, 90), [run("a", 10, 90, halts=halts)], away, 0)
+    halts = (
+        Halt(PathSpan(20, 50), "wait", "approval"),
+        Halt(PathSpan(60, 70), "retry_delay"),
+        Halt(PathSpan(70, 72), "turn"),
+    )
+    away = [Interruption(PathSpan(25, 55), "queue"), Interruption(PathSpan(75, 80), "recovery")]
+    found = critical_path(PathSpan(0, 90), [run("a", 10, 90, halts=halts)], away, 0)
     assert said(found.segments) == [
         ("turn", 10, "a"), ("run", 10, "a"), ("wait", 30, "a"), ("queue", 5, "a"), ("run", 5, "a"),
         ("retry_delay", 10, "a"), ("turn", 2, "a"), ("run", 3, "a"), ("recovery", 5, "a"), ("run", 10, "a"),
@@ -50,20 +54,20 @@ def test_waits_and_retries_are_cut_out_of_a_run_and_go_on_without_a_worker() -> 
 
 
 def test_without_node_runs_all_of_it_is_queue_or_turn() -> None:
-    found = critical_path(Span(0, 9), [], [Interruption(Span(0, 5), "admission")], 5)
+    found = critical_path(PathSpan(0, 9), [], [Interruption(PathSpan(0, 5), "admission")], 5)
     assert (said(found.segments), found.slack) == ([("admission", 5, ""), ("turn", 4, "")], {})
 
 
 def test_a_long_path_is_added_up_by_node() -> None:
     turns = [PathRun(("each", n), n * 10, n * 10 + 8, [("each", n - 1)] if n else []) for n in range(50)]
-    short = folded(critical_path(Span(0, 500), turns, [], 0).segments)
+    short = folded(critical_path(PathSpan(0, 500), turns, [], 0).segments)
     assert [(each.kind, each.microseconds, each.runs) for each in short] == [
         ("run", 400, 50), ("turn", 98, 49), ("turn", 2, 1),
     ]  # fmt: skip
 
 
 @st.composite
-def executions(draw: st.DrawFn) -> tuple[Span, list[PathRun], list[Interruption], int]:
+def executions(draw: st.DrawFn) -> tuple[PathSpan, list[PathRun], list[Interruption], int]:
     started = draw(st.integers(0, 20))
     runs: list[PathRun] = []
     for number in range(draw(st.integers(0, 12))):
@@ -72,20 +76,20 @@ def executions(draw: st.DrawFn) -> tuple[Span, list[PathRun], list[Interruption]
         end = begin + draw(st.integers(0, 30))
         edges = sorted(draw(st.lists(st.integers(begin, end), max_size=4)))
         halts = [
-            Halt(Span(a, b), draw(st.sampled_from(["wait", "retry_delay", "turn"])))
+            Halt(PathSpan(a, b), draw(st.sampled_from(["wait", "retry_delay", "turn"])))
             for a, b in zip(edges[::2], edges[1::2], strict=False)
         ]
         runs.append(PathRun((f"n{number % 5}", number), begin, end, [each.key for each in needed], halts))
     end = max([started, *(each.end for each in runs)]) + draw(st.integers(0, 5))
     cuts = sorted(draw(st.lists(st.integers(started, end), max_size=6)))
     kinds = st.sampled_from(["paused", "queue", "recovery"])
-    away = [Interruption(Span(0, started), "admission")]
-    away += [Interruption(Span(a, b), draw(kinds)) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
-    return Span(0, end), runs, away, started
+    away = [Interruption(PathSpan(0, started), "admission")]
+    away += [Interruption(PathSpan(a, b), draw(kinds)) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
+    return PathSpan(0, end), runs, away, started
 
 
 @given(executions())
-def test_the_segments_add_up_to_the_whole(made: tuple[Span, list[PathRun], list[Interruption], int]) -> None:
+def test_the_segments_add_up_to_the_whole(made: tuple[PathSpan, list[PathRun], list[Interruption], int]) -> None:
     whole, runs, away, started = made
     found = critical_path(whole, runs, away, started)
     assert sum(each.microseconds for each in found.segments) == whole.end
@@ -95,7 +99,7 @@ def test_the_segments_add_up_to_the_whole(made: tuple[Span, list[PathRun], list[
 
 @given(executions())
 def test_a_node_may_take_its_slack_longer_and_no_more(
-    made: tuple[Span, list[PathRun], list[Interruption], int],
+    made: tuple[PathSpan, list[PathRun], list[Interruption], int],
 ) -> None:
     whole, runs, away, started = made
     slack = critical_path(whole, runs, away, started).slack
