@@ -80,7 +80,10 @@ def state_of(world: World) -> list[tuple[int, str]]:
     paths = [p for p, m in API.items() if "{" in p and "get" in m and p not in STREAMS]
     answers = (world.request("get", filled(path, world.ids)) for path in paths)
     return [
-        (answer.status_code, re.sub(r'"(?:last_used_at|now_ms|to_ms)":[^,}]*', "", answer.content.decode()))
+        (
+            answer.status_code,
+            re.sub(r'"(?:last_used_at|now_ms|to_ms|wall_ms|ms|wait)":[^,}]*', "", answer.content.decode()),
+        )
         for answer in answers
     ]
 
