@@ -32,6 +32,7 @@ IN_SIGHT = """() => {
 
 def tab_to(page: Page, selector: str) -> None:
     """Press Tab until the element has the focus; it is then in sight, not below the bar (WCAG 2.4.11)."""
+    expect(page.locator(selector).first).to_be_visible()
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):

@@ -49,6 +49,7 @@ def shown_at_the_end(page: Page) -> dict[str, Any]:
     expect(page.locator("#status")).to_have_text("completed")
     page.locator("#graph .node", has_text="Report").click()
     expect(page.get_by_role("region", name="Output")).to_contain_text("numbers")
+    expect(page.get_by_role("region", name="Output")).to_contain_text("Where the items came from")  # loaded afterwards
     return dict(page.evaluate(SHOWN))
 
 
