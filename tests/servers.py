@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -75,6 +76,17 @@ def arrange_settings() -> None:
     """Set what the settings need besides the servers."""
     os.environ.setdefault("SECRET_KEY", SECRET_KEY)
     os.environ.setdefault("OUTBOUND_PORTS", "1-65535")  # receivers of tests name ports where nobody listens
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """Yield a free port that no other program is given until a server of ours listens on it: a port that is only free
+    now may be taken by then."""
+    with socket.socket() as holder:
+        # With this option on both sockets, a server can bind the port while the holder, which does not listen, has it.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
 
 
 @contextmanager

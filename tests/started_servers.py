@@ -48,7 +48,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         inherited = os.environ.get(_SEED_FOLDER)
         seed = Seed(Path(inherited) if inherited else folder / "seed")
         password = seed.password if inherited else seed.reserve()
-        os.environ["DATABASE_URL"] = f"postgresql://postgres:{password}@127.0.0.1:{free_port()}/postgres"
+        port = _stack.enter_context(servers.reserved_port())  # the server starts only after the collection
+        os.environ["DATABASE_URL"] = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
     if "REDIS_URL" in ours:
         nowhere = "redis://127.0.0.1:1/0"
         os.environ["REDIS_URL"] = nowhere if without_tests else _stack.enter_context(servers.running_redis(folder)).url
