@@ -134,7 +134,8 @@ def _within(run: PathRun, end: int) -> Iterator[tuple[PathSpan, Kind, str]]:
     """Yield the parts of a node run, up to `end`: its halts, and what is between them."""
     at = min(run.begin, end)
     for halt in run.halts:
-        begin, over = max(at, min(halt.span.begin, end)), max(at, min(halt.span.end, end))
+        begin = max(at, min(halt.span.begin, end))
+        over = max(begin, min(halt.span.end, end))  # a wait can be over before it is recorded
         yield PathSpan(at, begin), "run", ""
         yield PathSpan(begin, over), halt.kind, halt.wait
         at = over
