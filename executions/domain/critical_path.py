@@ -172,7 +172,9 @@ def _slack(runs: Sequence[PathRun], known: Mapping[RunKey, PathRun], ready: Mapp
     last = max((run.end for run in runs), default=0)
     of_runs = {run.key: last - run.end for run in runs}
     of_nodes: dict[str, int] = {}
-    for run in sorted(runs, key=lambda each: (each.end, each.begin), reverse=True):
+    # Of runs that began and ended at the same moment, the later ones need the others.
+    in_order = sorted(runs, key=lambda each: (each.end, each.begin))
+    for run in reversed(in_order):
         own = of_runs[run.key]
         for key in run.after:
             if (needed := known.get(key)) is not None:
