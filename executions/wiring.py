@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from events.retention import cleanup
-from executions import credentials, removal, retention
+from executions import credentials, removal, retention, rollups
 from executions.admission import admission, after_commit
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
@@ -28,4 +28,5 @@ def connect() -> None:
     jobs.register(emails.KIND, emails.work, "low")
     jobs.register(workspaces.KIND, workspaces.work, "low")
     workspaces.register(workspaces.ContentOwner(1, removal.close, removal.remove, removal.CONTENTS))
+    cleanup.read_before(rollups.advance)
     cleanup.register(cleanup.Owner("execution", retention.prune, retention.prune_tests, retention.weigh))

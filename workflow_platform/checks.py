@@ -16,6 +16,10 @@ from django.core.validators import validate_email
 
 from workflow_platform.core.requests.hooks_host import host_name
 
+DAYS = (
+    "EVENT_HISTORY_RETENTION_DAYS", "TEST_RETENTION_DAYS", "WEBHOOK_HISTORY_RETENTION_DAYS", "ROLLUP_MINUTES_DAYS",
+    "ROLLUP_RETENTION_DAYS",
+)  # fmt: skip
 POSITIVE = (
     "PORT", "WS_MAX_CONNECTIONS", "WS_PING_INTERVAL", "WS_PONG_TIMEOUT", "PERF_MIN_WORKERS", "PERF_MAX_WORKERS",
     "PERF_MAX_CONCURRENT_EXECUTIONS", "PERF_MAX_EXECUTION_TIME_MS", "WORKER_CONCURRENCY", "LEASE_SECONDS",
@@ -29,7 +33,7 @@ POSITIVE = (
     "PASSWORD_HASHES_AT_ONCE",
     "EMAIL_TIMEOUT", "CODE_PROCESSES", "CODE_MEMORY_MB", "NODE_CPU_SECONDS", "NODE_MEMORY_MB",
     "CACHE_MAX_SIZE", "CACHE_TTL_MS", "CACHE_MAX_VALUE_BYTES",
-    "EVENT_HISTORY_RETENTION_DAYS", "TEST_RETENTION_DAYS", "WEBHOOK_HISTORY_RETENTION_DAYS",
+    *DAYS,
     "REPLAY_MAX_EVENTS", "REPLAY_MAX_PER_USER", "REPLAY_KEEP_HOURS",
     "WEBHOOK_MAX_ATTEMPTS", "WEBHOOK_MAX_DELAY", "WEBHOOK_BACKOFF_MULTIPLIER", "WEBHOOK_THREADS",
     "WEBHOOK_RESPONSE_MAX_BYTES", "WEBHOOK_BREAKER_FAILURES", "WEBHOOK_DISABLE_AFTER_HOURS",
@@ -71,7 +75,7 @@ def _numbers() -> list[str]:
     # `not >`, so that nan does not pass.
     errors = [f"{name} must be greater than 0." for name in POSITIVE if not getattr(settings, name) > 0]
     errors += [f"{name} must not be negative." for name in NOT_NEGATIVE if not 0 <= getattr(settings, name) < 10**15]
-    for name in ("EVENT_HISTORY_RETENTION_DAYS", "TEST_RETENTION_DAYS", "WEBHOOK_HISTORY_RETENTION_DAYS"):
+    for name in DAYS:
         if getattr(settings, name) > MOST_DAYS:
             errors.append(f"{name} must be at most {MOST_DAYS}.")
     if settings.PORT > 65_535:

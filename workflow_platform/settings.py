@@ -370,6 +370,8 @@ EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
 EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
 EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
 TEST_RETENTION_DAYS = _read(env.int, "TEST_RETENTION_DAYS", 7)
+ROLLUP_MINUTES_DAYS = _read(env.int, "ROLLUP_MINUTES_DAYS", 14)
+ROLLUP_RETENTION_DAYS = _read(env.int, "ROLLUP_RETENTION_DAYS", 400)
 STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
 
 # --- Engine ----------------------------------------------------------------------------------------------------------

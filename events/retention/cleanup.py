@@ -36,11 +36,17 @@ class Owner:
 
 
 _owners: list[Owner] = []
+_readers: list[Callable[[], object]] = []
 
 
 def register(owner: Owner) -> None:
     """Delete the owner's rows with their events, where requested."""
     _owners.append(owner)
+
+
+def read_before(reader: Callable[[], object]) -> None:
+    """Call `reader` before each cleanup, so that it has read the events that are then removed."""
+    _readers.append(reader)
 
 
 @dataclass(slots=True)
@@ -71,6 +77,8 @@ def clean_up(
     It may be killed at any time: the next cleanup completes it. Raises leases.AlreadyRunning.
     """
     with only_one(retention.LOCK):
+        for reader in _readers:
+            reader()
         terms = terms or RetentionTerms.of_settings()
         removed = retention.remove(terms, workspace)
         report = CleanupReport(removed, purge.collect(chunk))

@@ -26,6 +26,15 @@ from executions.models.notification import (
     WorkflowScope,
 )
 from executions.models.rate_bucket import RateBucket
+from executions.models.rollup import (
+    HOUR,
+    MINUTE,
+    ExecutionRollup,
+    ExecutionTotal,
+    NodeRollup,
+    NodeTotal,
+    RollupPosition,
+)
 from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
 from executions.models.search_document import SearchDocument, WordsQuery
@@ -34,6 +43,8 @@ from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
+    "HOUR",
+    "MINUTE",
     "Binary",
     "BinaryChunk",
     "BinaryUse",
@@ -46,6 +57,8 @@ __all__ = [
     "EmailState",
     "Execution",
     "ExecutionAttribute",
+    "ExecutionRollup",
+    "ExecutionTotal",
     "ItemChild",
     "ItemOutcome",
     "Missed",
@@ -53,7 +66,9 @@ __all__ = [
     "MutedWorkflow",
     "NoSuchWorkflow",
     "NodeGrouping",
+    "NodeRollup",
     "NodeRun",
+    "NodeTotal",
     "Notification",
     "NotificationEmail",
     "NotificationKind",
@@ -61,6 +76,7 @@ __all__ = [
     "NotificationQuerySet",
     "Priority",
     "RateBucket",
+    "RollupPosition",
     "SavedView",
     "Schedule",
     "SearchDocument",

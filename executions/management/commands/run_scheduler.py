@@ -24,6 +24,7 @@ from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
 from executions.notifications import clearing, emails
 from executions.notifications.consumer import NotificationThread
+from executions.rollups import RollupThread
 from executions.search import Indexer
 from executions.triggers import schedules
 from executions.workers import recovery
@@ -68,6 +69,7 @@ class Command(BaseCommand):
         notifications = NotificationThread()
         notifications.start()
         Indexer().start(stop)
+        RollupThread().start()
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
             Sweep("login counters", login_limit.sweep, FORGET_SECONDS),
