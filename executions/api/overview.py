@@ -1,4 +1,5 @@
-"""`/api/executions/{id}/timeline/`, `…/flows/`, `…/expected/`, `…/critical-path/`: an execution at a glance."""
+"""`/api/executions/{id}/timeline/`, `…/flows/`, `…/expected/`, `…/critical-path/` and
+`…/critical-path/stretches/`: an execution at a glance."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions.models import Execution
-from executions.overview.critical_path import critical_path, segment_data
+from executions.overview.critical_path import critical_path, segment_data, shown_data, shown_path
 from executions.overview.expected import expected
 from executions.overview.flows import flows
 from executions.overview.timeline import MAX_BUCKETS, MIN_BUCKETS, timeline
@@ -41,6 +42,16 @@ class TimelineQuerySerializer(QuerySerializer):
                 {"to_ms": [f"The window ends at {attrs['to_ms']} and begins at {attrs['from_ms']}. End it later."]}
             )
         return attrs
+
+
+class StretchesQuerySerializer(QuerySerializer):
+    from_ms = serializers.FloatField(
+        min_value=-MAX_MS, max_value=MAX_MS, required=False, help_text="Defaults to the queueing of the execution."
+    )
+    to_ms = serializers.FloatField(
+        min_value=-MAX_MS, max_value=MAX_MS, required=False, help_text="Defaults to the end of the execution, or now."
+    )
+    buckets = serializers.IntegerField(min_value=MIN_BUCKETS, max_value=MAX_BUCKETS, default=200)
 
 
 class PercentilesSerializer(serializers.Serializer[Any]):
@@ -158,6 +169,26 @@ class CriticalPathSerializer(serializers.Serializer[Any]):
     )
 
 
+class PathStretchSerializer(serializers.Serializer[Any]):
+    node = serializers.CharField()
+    from_ms = serializers.FloatField()
+    to_ms = serializers.FloatField()
+
+
+class PathStretchesSerializer(serializers.Serializer[Any]):
+    """Times are in ms from the start of the execution."""
+
+    from_ms = serializers.FloatField(help_text="All of the execution if it has at most 2,000 stretches.")
+    to_ms = serializers.FloatField()
+    bucket_ms = serializers.FloatField(
+        allow_null=True, help_text="The length of a bucket; null if each stretch has its own times."
+    )
+    stretches = PathStretchSerializer(
+        many=True,
+        help_text="When the path ran through a node, in the order of time. In buckets, those of nodes overlap.",
+    )
+
+
 class OverviewActions(viewsets.GenericViewSet[Execution]):
     """The addresses of one execution that sum up its node runs and events."""
 
@@ -192,3 +223,12 @@ class OverviewActions(viewsets.GenericViewSet[Execution]):
         began when the one before it had ended."""
         found = critical_path(self._seen(pk))
         return Response(asdict(found) | {"segments": [segment_data(each) for each in found.segments]})
+
+    @extend_schema(parameters=[StretchesQuerySerializer], responses={200: PathStretchesSerializer}, filters=False)
+    @action(detail=True, url_path="critical-path/stretches", pagination_class=None)
+    def path_stretches(self, request: Request, pk: str | None = None) -> Response:
+        """Return through which nodes the critical path runs in a window of time: each stretch if they are at most
+        2,000, else the buckets of the window in which each node is on the path."""
+        query = StretchesQuerySerializer.of(request).validated_data
+        found = shown_path(self._seen(pk), query.get("from_ms"), query.get("to_ms"), query["buckets"])
+        return Response(shown_data(found))

@@ -70,6 +70,14 @@ class PathSegment:
     """How many segments it sums up."""
 
 
+@dataclass(frozen=True, slots=True)
+class PathStretch:
+    """A time in which the path ran through one node run."""
+
+    run: RunKey
+    span: PathSpan
+
+
 @dataclass(slots=True)
 class CriticalPath:
     """The critical path of an execution, and the slack of each node."""
@@ -111,6 +119,40 @@ def folded(segments: Iterable[PathSegment]) -> list[PathSegment]:
             )
         sums[key] = each
     return list(sums.values())
+
+
+def stretches(segments: Iterable[PathSegment], window: PathSpan) -> list[PathStretch]:
+    """Return where in a window the path runs through which node run. Times count from the first segment."""
+    found: list[PathStretch] = []
+    at = 0
+    for each in segments:
+        begin, at = at, at + each.microseconds
+        if each.run is None or at < window.begin or begin > window.end:
+            continue
+        if found and found[-1].run == each.run and found[-1].span.end == begin:
+            begin = found.pop().span.begin
+        found.append(PathStretch(each.run, PathSpan(begin, at)))
+    return found
+
+
+def in_buckets(found: Iterable[PathStretch], window: PathSpan, length: int) -> list[PathStretch]:
+    """Return the stretches of each node as whole buckets of the window, adjacent ones as one, in the order of time."""
+    most = max(0, window.end - window.begin - 1) // length
+    joined: dict[str, list[list[int]]] = {}
+    for each in found:
+        first = max(0, (each.span.begin - window.begin) // length)
+        last = min(most, max(first, (each.span.end - 1 - window.begin) // length))
+        of_node = joined.setdefault(each.run[0], [])
+        if of_node and first <= of_node[-1][1] + 1:
+            of_node[-1][1] = max(last, of_node[-1][1])
+        else:
+            of_node.append([first, last])
+    made = [
+        PathStretch((node, 0), PathSpan(window.begin + first * length, window.begin + (last + 1) * length))
+        for node, ranges in joined.items()
+        for first, last in ranges
+    ]
+    return sorted(made, key=lambda each: (each.span.begin, each.run))
 
 
 def _ready(run: PathRun, known: Mapping[RunKey, PathRun], started: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,25 @@ from django.utils import timezone
 
 from events.log import reading
 from executions.domain import critical_path as paths
-from executions.domain.critical_path import Halt, Interruption, PathRun, PathSegment, PathSpan, RunKey
+from executions.domain.critical_path import (
+    CriticalPath,
+    Halt,
+    Interruption,
+    PathRun,
+    PathSegment,
+    PathSpan,
+    PathStretch,
+    RunKey,
+)
 from executions.domain.statuses import NodeRunStatus
 from executions.models import Execution, NodeRun, Wait
 
 MAX_SEGMENTS = 2_000
 """A longer path is added up by node."""
+MAX_STRETCHES = 2_000
+"""More stretches of a window are given as buckets."""
+MAX_CELLS = 20_000
+"""Buckets of all nodes together, at most."""
 
 # What happened to node runs besides their start and end, and what stopped all of them.
 _EVENTS = """
@@ -49,17 +63,22 @@ class ExecutionPath:
     """By node: how much longer each of its runs could have taken without a later end."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShownPath:
+    """Where the critical path runs in a window of time. Times are in ms from the start of the execution."""
+
+    from_ms: float
+    to_ms: float
+    bucket_ms: float | None
+    """The length of the buckets that the stretches consist of; None if every stretch is in it, with its own times."""
+    stretches: list[PathStretch]
+    zero: int
+    """When the execution started, in microseconds from its queueing, as the stretches count."""
+
+
 def critical_path(execution: Execution) -> ExecutionPath:
     """Return the critical path of an execution; of one that has not ended, until now."""
-    zero, now = execution.queued_at, timezone.now()
-    clock = _Clock(zero)
-    whole = PathSpan(0, max(0, clock.at(execution.ended_at or now)))
-    started = min(whole.end, clock.at(execution.started_at) if execution.started_at else whole.end)
-    happened = list(_happened(execution))
-    halts = _halts(happened, _resolved(execution), clock, whole.end)
-    interruptions = [*_before_start(execution, clock, started), *_interruptions(happened, clock, whole.end)]
-    runs = list(_runs(execution, halts, clock, whole.end))
-    found = paths.critical_path(whole, runs, interruptions, started)
+    whole, _, found = _path(execution)
     totals: dict[str, float] = defaultdict(float)
     for each in found.segments:
         totals[each.kind] += each.microseconds
@@ -72,6 +91,39 @@ def critical_path(execution: Execution) -> ExecutionPath:
         {kind: microseconds / 1000 for kind, microseconds in totals.items()},
         {node: microseconds / 1000 for node, microseconds in sorted(found.slack.items())},
     )
+
+
+def shown_path(execution: Execution, from_ms: float | None, to_ms: float | None, buckets: int) -> ShownPath:
+    """Return where the path runs: all of it if that is little, else what is in the window, and if that is still much,
+    in which of the buckets of the window each node is on it."""
+    whole, zero, found = _path(execution)
+    window = whole
+    stretches = paths.stretches(found.segments, window)
+    if len(stretches) > MAX_STRETCHES:
+        begin = 0 if from_ms is None else min(whole.end, max(0, zero + round(from_ms * 1000)))
+        end = whole.end if to_ms is None else min(whole.end, max(begin, zero + round(to_ms * 1000)))
+        window = PathSpan(begin, end)
+        stretches = paths.stretches(found.segments, window)
+    length: float | None = None
+    if len(stretches) > MAX_STRETCHES:
+        nodes = len({each.run[0] for each in stretches})
+        bucket = max(1, math.ceil((window.end - window.begin) / max(1, min(buckets, MAX_CELLS // nodes))))
+        stretches = paths.in_buckets(stretches, window, bucket)
+        length = bucket / 1000
+    return ShownPath((window.begin - zero) / 1000, (window.end - zero) / 1000, length, stretches, zero)
+
+
+def _path(execution: Execution) -> tuple[PathSpan, int, CriticalPath]:
+    """Return the time from queueing to the end, when in it the execution started, and the path."""
+    clock, now = _Clock(execution.queued_at), timezone.now()
+    whole = PathSpan(0, max(0, clock.at(execution.ended_at or now)))
+    started = min(whole.end, clock.at(execution.started_at) if execution.started_at else whole.end)
+    happened = list(_happened(execution))
+    halts = _halts(happened, _resolved(execution), clock, whole.end)
+    interruptions = [*_before_start(execution, clock, started), *_interruptions(happened, clock, whole.end)]
+    runs = list(_runs(execution, halts, clock, whole.end))
+    zero = started if execution.started_at else 0
+    return whole, zero, paths.critical_path(whole, runs, interruptions, started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,3 +263,20 @@ def segment_data(segment: PathSegment) -> dict[str, Any]:
     if segment.runs > 1:
         data["segments"] = segment.runs
     return data
+
+
+def shown_data(shown: ShownPath) -> dict[str, Any]:
+    """Return where a path runs as JSON."""
+    return {
+        "from_ms": shown.from_ms,
+        "to_ms": shown.to_ms,
+        "bucket_ms": shown.bucket_ms,
+        "stretches": [
+            {
+                "node": each.run[0],
+                "from_ms": (each.span.begin - shown.zero) / 1000,
+                "to_ms": (each.span.end - shown.zero) / 1000,
+            }
+            for each in shown.stretches
+        ],
+    }

@@ -279,6 +279,10 @@ export function renderGraph(root, graph, onChoose = () => {}, onOpen = () => {})
     select(ids) {
       for (const [id, { group }] of nodes) group.classList.toggle("selected", ids.has(id));
     },
+    /** Show which nodes are on the critical path. @param {Set<string>} ids */
+    markPath(ids) {
+      for (const [id, { group }] of nodes) group.classList.toggle("on-path", ids.has(id));
+    },
     /** Show which nodes match; null: none is searched for. @param {Set<string> | null} ids */
     match(ids) {
       root.classList.toggle("searching", ids !== null);

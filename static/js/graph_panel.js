@@ -140,6 +140,11 @@ export class GraphPanel {
     this.#list.choose(this.drawnAs(id));
   }
 
+  /** Show which nodes are on the critical path. @param {Iterable<string>} ids */
+  markPath(ids) {
+    this.#graph.markPath(new Set([...ids].map(this.drawnAs)));
+  }
+
   /** Show which nodes match; null: none is searched for. @param {Set<string> | null} ids */
   match(ids) {
     this.#matches = ids;

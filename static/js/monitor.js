@@ -8,6 +8,7 @@ import { withdrawalText } from "./event_text.js";
 import { addRun, apply, emptyState } from "./fold.js";
 import { GraphPanel } from "./graph_panel.js";
 import { byId, data, element, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
+import { offerPath } from "./path_toggle.js";
 import { progressWords, usualWords } from "./progress_text.js";
 import { estimate } from "./progress.js";
 import "./refresh.js";
@@ -39,6 +40,7 @@ for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 /
   byId(id).addEventListener("click", () => timeline.view.zoom(act));
 }
 byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
+offerPath(timeline, (nodes) => panel.markPath(nodes));
 const pathDetails = findById("critical-path", HTMLDetailsElement);
 pathDetails?.addEventListener("toggle", () => pathDetails.open && showCriticalPath());
 /** @type {import("./inspector.js").Inspector | null} loaded for the first run that is shown */

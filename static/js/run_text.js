@@ -57,3 +57,12 @@ export function groupState(nodes, state) {
 /** Return how many have a status: `2 running`. @param {string} status @param {number} count */
 export const statusCount = (status, count) =>
   gettext("{count} {status}", { count: number(count), status: statusText(status) });
+
+/** Return what stands at the end of a lane of the timeline: the duration of its run, or how many there are.
+ *  @param {Run | undefined} run @param {number} now */
+export function laneText(run, now) {
+  if (!run) return "";
+  if (run.reusedFrom) return gettext("reused");
+  if (run.status === "skipped") return statusText("skipped");
+  return run.runIndex ? `×${number(run.runIndex + 1)}` : duration(elapsed(run, now));
+}

@@ -3,23 +3,20 @@
  * while the execution runs; of many, only those in sight are drawn. Runs that are too many to tell apart are added up.
  */
 import { marks } from "./axis.js";
-import { elapsed } from "./fold.js";
 import { ExecutionLane } from "./execution_lane.js";
 import { drawAnswer, drawRuns, LanePaths, LaneTimes, MARK, Members, nearestOf } from "./lanes.js";
-import { data, duration, element } from "./page.js";
+import { data, element } from "./page.js";
 import { TimeView } from "./time_view.js";
-import { groupState } from "./run_text.js";
+import { groupState, laneText } from "./run_text.js";
 import { Track } from "./tracks.js";
-import { gettext, number } from "./translations.js";
-import { statusText } from "./words.js";
 
 /** @import { Answer } from "./lanes.js" */
 /** @import { Graph, GraphNode, NodeGroup, Run, State } from "./types.js" */
 /** @typedef {{node: GraphNode, row: HTMLElement, track: Track, took: HTMLElement, times: LaneTimes, drawn: string,
  *             members: Members | null}} Lane */
 
-const ROW = 28; // pixels, as in timeline.css
-const HEAD = 30 + ROW; // the axis and the row of the execution
+export const ROW = 28; // pixels, as in timeline.css
+export const HEAD = 30 + ROW; // the axis and the row of the execution
 const ALL = 40; // lanes that are drawn wherever the timeline is scrolled to
 const PER_MARK = 84; // pixels of the axis
 const DRAG = 4; // pixels from which a press is a drag
@@ -29,6 +26,8 @@ const STALE = 4000; // ms after which it is asked again, while the execution run
 export class Timeline {
   /** @type {Lane[]} */
   #lanes = [];
+  /** @type {import("./path_overlay.js").PathOverlay | null} drawn over the lanes */
+  overlay = null;
   #chosen = "";
   #chosenLane = "";
   #axis = element("div", { class: "axis", "aria-hidden": "true" });
@@ -79,6 +78,7 @@ export class Timeline {
     const nodes = [...graph.nodes].sort((a, b) => boxes[a.id].x - boxes[b.id].x || boxes[a.id].y - boxes[b.id].y);
     this.#lanes = nodes.map((node) => this.#create(node, groups.get(node.id)));
     this.root.replaceChildren(this.#axis, this.#whole.row, ...this.#lanes.map(({ row }) => row));
+    this.overlay?.arrange(this.#lanes);
     this.#redraw();
   }
 
@@ -154,6 +154,14 @@ export class Timeline {
     const last = Math.ceil((this.#top + this.#height) / ROW);
     const lanes = this.#lanes.length > ALL ? this.#lanes.slice(first, last) : this.#lanes;
     for (const lane of lanes) this.#drawLane(state, lane);
+    this.overlay?.draw({ from, to, width: this.#width }, this.#left, this.#elapsed, state.endedAt !== null);
+  }
+
+  /** Draw something over the lanes from now on. @param {import("./path_overlay.js").PathOverlay} overlay */
+  cover(overlay) {
+    this.overlay = overlay;
+    overlay.arrange(this.#lanes);
+    this.#redraw();
   }
 
   #drawAxis() {
@@ -286,13 +294,4 @@ export class Timeline {
     if (top !== this.#top) requestAnimationFrame(() => this.root.scrollTop = top);
     this.#redraw();
   }
-}
-
-/** Return what stands at the end of a lane: the duration of its run, or how many there are. @param {Run | undefined} run
- *  @param {number} now */
-function laneText(run, now) {
-  if (!run) return "";
-  if (run.reusedFrom) return gettext("reused");
-  if (run.status === "skipped") return statusText("skipped");
-  return run.runIndex ? `×${number(run.runIndex + 1)}` : duration(elapsed(run, now));
 }

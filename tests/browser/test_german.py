@@ -20,7 +20,7 @@ def test_templates_and_modules_speak_the_language_of_the_browser(platform: Platf
     expect(page.get_by_role("heading", name="Zeitleiste")).to_be_visible()
     expect(page.locator("#status")).to_have_text("abgeschlossen")
     expect(page.locator("#graph .node").last).to_contain_text("2 Elemente")  # written by a module
-    page.get_by_text("Kritischer Pfad").click()
+    page.locator("summary", has_text="Kritischer Pfad").click()
     expect(page.locator("#critical-path")).to_contain_text("läuft")
     page.keyboard.press("Control+k")
     expect(page.get_by_role("dialog").get_by_role("combobox")).to_be_focused()

@@ -52,6 +52,12 @@ def test_the_slow_branch_is_the_path_with_its_wait_and_its_retry(platform: Platf
     assert (delay["node"], delay["ms"]) == ("ask", pytest.approx(200, abs=0.01))
     assert found["slack"]["ask"] == found["slack"]["pause"] == 0
     assert found["slack"]["quick"] > 480  # the other branch waits 300 ms and 200 ms
+    drawn = platform.request("GET", f"/api/executions/{execution}/critical-path/stretches/").json()
+    assert (drawn["bucket_ms"], drawn["from_ms"] <= 0) == (None, True)
+    assert [each["node"] for each in drawn["stretches"]] == ["start", "pause", "ask", "join"]
+    assert drawn["to_ms"] - drawn["from_ms"] == pytest.approx(found["wall_ms"], abs=1e-6)
+    on_nodes = sum(each["ms"] for each in found["segments"] if "node" in each)
+    assert sum(each["to_ms"] - each["from_ms"] for each in drawn["stretches"]) == pytest.approx(on_nodes, abs=1e-6)
 
 
 def test_what_holds_an_execution_that_has_not_ended_is_on_its_path(platform: Platform) -> None:

@@ -188,6 +188,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/executions/{execution}/stream/": {"get": Access()},
     "/api/executions/{execution}/timeline/": {"get": Access()},
     "/api/executions/{execution}/critical-path/": {"get": Access()},
+    "/api/executions/{execution}/critical-path/stretches/": {"get": Access()},
     "/api/executions/{execution}/trace/": {"get": Access()},
     "/api/trace/": {
         "get": Access(foreign=tuple(f"{kind}={{{kind}}}" for kind in ("execution", "delivery", "inbound", "event"))),

@@ -16,6 +16,8 @@ from executions.domain.critical_path import (
     RunKey,
     critical_path,
     folded,
+    in_buckets,
+    stretches,
 )
 
 
@@ -63,6 +65,20 @@ def test_a_long_path_is_added_up_by_node() -> None:
     short = folded(critical_path(PathSpan(0, 500), turns, [], 0).segments)
     assert [(each.kind, each.microseconds, each.runs) for each in short] == [
         ("run", 400, 50), ("turn", 98, 49), ("turn", 2, 1),
+    ]  # fmt: skip
+
+
+def test_the_path_is_drawn_by_stretches_or_by_buckets() -> None:
+    runs = [run("a", 10, 20), run("b", 20, 28, "a"), run("c", 60, 90, "b")]
+    segments = critical_path(PathSpan(0, 100), runs, [Interruption(PathSpan(0, 10), "queue")], 10).segments
+    whole = stretches(segments, PathSpan(0, 100))
+    assert [(each.run[0], each.span.begin, each.span.end) for each in whole] == [
+        ("a", 10, 20), ("b", 20, 28), ("c", 28, 90),
+    ]  # fmt: skip
+    assert stretches(segments, PathSpan(22, 26)) == whole[1:2]
+    cells = in_buckets(whole, PathSpan(0, 100), 25)
+    assert [(each.run[0], each.span.begin, each.span.end) for each in cells] == [
+        ("a", 0, 25), ("b", 0, 50), ("c", 25, 100),
     ]  # fmt: skip
 
 
