@@ -89,6 +89,11 @@ class Pressure:
         """Return whether the worker should take no new work."""
         return self.memory.above or self.cpu.above
 
+    @property
+    def cpu_percent_of_one_core(self) -> float:
+        """Return the CPU of the worker and its children in percent of one core."""
+        return self.cpu.value * self._cores
+
     def start(self) -> None:
         """Start the thread."""
         threading.Thread(target=self._run, name="pressure", daemon=True).start()
