@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from events.bus import positions
 from events.bus.models import EventSubscription
 from events.history import history
+from executions import instruments  # noqa: F401 - declares what other processes measure
 from executions.admission import rq_queues
 from executions.admission.live_workers import live_workers
 from executions.domain.histograms import BOUNDS_MS
@@ -18,7 +19,7 @@ from executions.models import ExecutionTotal, Trigger
 from executions.rollups import advance, totals
 from workflow_platform.core.metrics.exposition import Family
 
-ENDS = {"completed": "Completed", "failed": "Failed", "cancelled": "Cancelled", "timed_out": "Timed out"}
+ENDS = {"completed": "completed", "failed": "failed", "cancelled": "were cancelled", "timed_out": "timed out"}
 BOUNDS = tuple(bound / 1000 for bound in BOUNDS_MS)
 MOST_SUBSCRIPTIONS = 50
 """Event subscriptions whose lag is looked at."""
@@ -47,10 +48,12 @@ def families() -> Iterator[Family]:
     yield Family.of(
         "event_subscriptions_lag_seconds",
         "gauge",
-        "Age of the oldest event that an event subscription has not handled; the greatest of all subscriptions.",
+        "Age of the oldest event that some event subscription has not handled.",
         _subscriptions_lag(),
     )
-    yield Family.of("rollups_lag_seconds", "gauge", "Age of the figures of executions.", totals.lag_seconds())
+    yield Family.of(
+        "rollups_lag_seconds", "gauge", "How long ago the events of executions were counted.", totals.lag_seconds()
+    )
     yield Family.of(
         "history_cleanup_timestamp_seconds", "gauge", "When retention last removed something.", _one(_CLEANUP)
     )
@@ -58,21 +61,31 @@ def families() -> Iterator[Family]:
 
 def _executions() -> Iterator[Family]:
     rows = totals.executions()
-    counts = {"queued": "Queued", "started": "Started", **ENDS}
+    counts = {"queued": "were queued", "started": "started", **ENDS}
     for event, what in counts.items():
-        help_text = f"{what}: live executions, by what started them."
+        help_text = f"Live executions that {what}, by what started them."
         yield _by_trigger(f"executions_{event}_total", help_text, totals.by_trigger(rows, event))
     recovered = totals.by_trigger(rows, "recovered")
-    yield _by_trigger("executions_recovered_total", "Live executions continued after their worker was lost.", recovered)
-    durations = Family("execution_duration_seconds", "histogram", "From start to end, with waits, of live executions.")
+    yield _by_trigger(
+        "executions_recovered_total", "Live executions that continued after their worker was lost.", recovered
+    )
+    durations = Family(
+        "execution_duration_seconds",
+        "histogram",
+        "Durations of live executions from start to end, with waits, by how they ended.",
+    )
     for status in ENDS:
         _add(durations, {"status": status}, [row for row in rows if row.event == status])
     yield durations
     for event, name, help_text in (
-        ("admitted", "executions_admission_wait_seconds", "From queueing to admission by the limits."),
-        ("started", "executions_queue_wait_seconds", "From queueing to start."),
+        (
+            "admitted",
+            "executions_admission_wait_seconds",
+            "How long executions were queued before the limits admitted them.",
+        ),
+        ("started", "executions_queue_wait_seconds", "How long executions were queued before a worker started them."),
     ):
-        waits = Family(name, "histogram", f"{help_text} Live executions.")
+        waits = Family(name, "histogram", help_text)
         _add(waits, {}, [row for row in rows if row.event == event])
         yield waits
 

@@ -41,7 +41,7 @@ METRICS: tuple[tuple[str, Kind, str], ...] = (
     ("webhook_retry_attempts_total", "counter", "Attempts after the first one of a delivery."),
     ("webhook_inbound_requests_total", "counter", "Requests to /hooks/ that were logged."),
     ("webhooks_pending", "gauge", "Deliveries that are pending."),
-    ("webhooks_overdue_seconds", "gauge", "How long the oldest pending delivery is due."),
+    ("webhooks_overdue_seconds", "gauge", "How long the oldest pending delivery has been due."),
     ("webhooks_sending", "gauge", "Deliveries that are being sent."),
     ("webhook_breakers_open", "gauge", "Receivers whose circuit breaker is open."),
     ("webhooks_unreconciled", "gauge", "Events whose deliveries are missing, duplicate or surplus."),

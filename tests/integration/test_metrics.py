@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import defaultdict
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import yaml
 from django.db.models.functions import Now
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
@@ -19,13 +21,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import create_execution
 from executions.models import Execution, Trigger
+from tests.docs.pages import DOCS, table_rows
 from tests.engine import COMMITS, make_workflow, run_here
 from tests.integration.test_rollups import slow_count
 from workflow_platform.core import instruments
 from workflow_platform.core.instruments import Counter, Instrument
-from workflow_platform.core.metrics import reporting, store
+from workflow_platform.core.metrics import exposition, reporting, store
 from workflow_platform.core.metrics.models import ProcessMetrics
-from workflow_platform.core.metrics.reporting import Reports
+from workflow_platform.core.metrics.reporting import ProcessReports
 from workflow_platform.core.redis_server import patient_client
 
 SPECIFIED = (
@@ -165,7 +168,7 @@ def test_a_process_that_was_frozen_for_long_is_counted_once(monkeypatch: pytest.
     counter = Instrument.declared[SERIES]
     assert isinstance(counter, Counter)
     instruments._start_over()
-    reports = Reports("web")
+    reports = ProcessReports("web")
     counter.add(5)
     reports.send()
     assert store.measured().cumulative[SERIES] == [5]
@@ -187,3 +190,47 @@ def test_a_process_that_was_frozen_for_long_is_counted_once(monkeypatch: pytest.
         client.flushdb()
     measured = store.measured()
     assert (measured.cumulative[SERIES], measured.gauges) == ([8], {})
+
+
+WORDS_OF_PROMQL = {
+    "sum", "max", "min", "avg", "count", "by", "without", "and", "or", "unless", "on", "ignoring", "rate", "increase",
+    "deriv", "histogram_quantile", "absent", "time", "le",
+}  # fmt: skip
+
+
+def named_in(expression: str) -> set[str]:
+    """Return the metrics that an expression names."""
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|without)\s*\([^)]*\)|\"[^\"]*\"", " ", expression)
+    return set(re.findall(r"[a-z_][a-z0-9_]*", bare)) - WORDS_OF_PROMQL
+
+
+@pytest.mark.django_db
+def test_the_page_the_dashboard_and_the_alerts_name_what_is_served() -> None:
+    served = {family.name: family for family in exposition.families()}
+    rows = list(table_rows("metrics.md"))
+    documented = {row[0].strip("`"): row[1:] for row in rows}
+    assert documented.keys() == served.keys()
+    assert len(rows) == len(documented)
+    for name, (kind, labels, meaning) in documented.items():
+        family = served[name]
+        assert (kind, meaning) == (family.kind, family.help)
+        used = {label for sample, _ in family.samples for label in re.findall(r"(\w+)=\"", sample)} - {"le"}
+        assert set(re.findall(r"`(\w+)`", labels)) == used or not family.samples, name
+
+    samples = {f"{name}{suffix}" for name in served for suffix in ("", "_bucket", "_count", "_sum")}
+    dashboard = json.loads((DOCS / "grafana.json").read_text())
+    panels = dashboard["panels"]
+    shown = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    rules = yaml.safe_load((DOCS / "alerts.yml").read_text())["groups"][0]["rules"]
+    for expression in (*shown, *(rule["expr"] for rule in rules)):
+        named = named_in(expression)
+        assert named
+        assert named <= samples | {"up"}, expression
+    on_dashboard = set().union(*map(named_in, shown))
+    for name in served:  # each metric has a panel
+        assert on_dashboard & {name, f"{name}_bucket"}, name
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert dashboard["schemaVersion"] >= 36
+    assert {variable["type"] for variable in dashboard["templating"]["list"]} == {"datasource"}
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    assert all(rule["annotations"].keys() == {"summary", "description"} for rule in rules)

@@ -48,7 +48,7 @@ CPU = Gauge(
 PROCESSES = Gauge("processes_alive", "Processes that report.", {"kind": KINDS})
 
 
-class Reports:
+class ProcessReports:
     """The reports of one process."""
 
     def __init__(self, kind: str) -> None:
@@ -87,7 +87,7 @@ class Reporter:
     """The thread that reports, and what every process measures of itself."""
 
     def __init__(self, kind: Kind) -> None:
-        self.reports = Reports(kind)
+        self.reports = ProcessReports(kind)
         self._stopped = threading.Event()
         self._process = psutil.Process()
         self._used, self._looked_at = sum(self._process.cpu_times()[:2]), time.monotonic()
