@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from events.retention import cleanup
-from executions import credentials, removal, retention, rollups
+from executions import credentials, metrics, removal, retention, rollups
 from executions.admission import admission, after_commit
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
@@ -13,6 +13,7 @@ from executions.waits import completion
 from webhooks.sending import log_context, outcomes
 from workflow_platform.core import jobs
 from workflow_platform.core.accounts import removal as workspaces
+from workflow_platform.core.metrics import exposition
 from workflow_platform.core.secrets import encrypted_columns
 
 
@@ -28,5 +29,6 @@ def connect() -> None:
     jobs.register(emails.KIND, emails.work, "low")
     jobs.register(workspaces.KIND, workspaces.work, "low")
     workspaces.register(workspaces.ContentOwner(1, removal.close, removal.remove, removal.CONTENTS))
+    exposition.register(metrics.families)
     cleanup.read_before(rollups.advance)
     cleanup.register(cleanup.Owner("execution", retention.prune, retention.prune_tests, retention.weigh))

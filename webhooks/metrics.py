@@ -1,95 +1,58 @@
-"""Prometheus metrics of webhooks, of the whole installation: they are computed from the database.
+"""Metrics of webhooks, of the whole installation: they are computed from rows.
 
-No metric names an endpoint or a workspace, since its readers need not be members of any.
+No metric names an endpoint or a workspace, since its readers need not be members of any. Each table is read once, by
+the smallest index that has the columns, where there is one.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
 
-from workflow_platform.core.accounts import metrics_access
+from workflow_platform.core.metrics.exposition import Family, Kind
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class Metric(NamedTuple):
-    """A metric: its name, type, help text and query."""
-
-    name: str
-    kind: str
-    help: str
-    query: str
-    removed: str = ""
-    """The field of RemovedTotals with the number of rows that retention has removed."""
-
-
-_ATTEMPTS = "SELECT count(*) FROM webhooks_deliveryattempt WHERE "
-METRICS = (
-    Metric(
-        "webhooks_queued_total", "counter", "Deliveries created.",
-        "SELECT count(*) FROM webhooks_delivery", "deliveries",
-    ),
-    Metric(
-        "webhooks_delivered_total", "counter", "Successful attempts.",
-        f"{_ATTEMPTS} outcome = 'delivered'", "delivered",
-    ),
-    Metric(
-        "webhooks_failed_total", "counter", "Attempts after which a delivery failed permanently.",
-        f"{_ATTEMPTS} outcome = 'failed'", "failed",
-    ),
-    Metric(
-        "webhook_retry_attempts_total", "counter", "Attempts after the first one of a delivery.",
-        f"{_ATTEMPTS} number > 1", "retries",
-    ),
-    Metric(
-        "webhooks_pending", "gauge", "Deliveries that are pending.",
-        "SELECT count(*) FROM webhooks_delivery WHERE status = 'pending'",
-    ),
-    Metric(
-        "webhooks_sending", "gauge", "Deliveries that are being sent.",
-        "SELECT count(*) FROM webhooks_delivery WHERE status = 'sending'",
-    ),
-    Metric(
-        "webhook_inbound_requests_total", "counter", "Requests to /hooks/ that were logged.",
-        "SELECT count(*) FROM webhooks_inboundrequest", "inbound",
-    ),
-    Metric(
-        "webhooks_unreconciled", "gauge", "Events whose deliveries are missing, duplicate or surplus.",
-        "SELECT COALESCE(sum(violations), 0) FROM webhooks_hourcount",
-    ),
-    Metric(
-        "webhooks_reconciled_timestamp_seconds", "gauge", "When deliveries were last reconciled with history.",
-        "SELECT COALESCE(extract(epoch FROM max(checked_at)), 0) FROM webhooks_hourcount",
-    ),
-)  # fmt: skip
+_QUERY = """
+WITH attempts AS (
+  SELECT count(*) FILTER (WHERE outcome = 'delivered') AS delivered,
+    count(*) FILTER (WHERE outcome = 'failed') AS failed, count(*) FILTER (WHERE number > 1) AS retries
+  FROM webhooks_deliveryattempt
+), pending AS (
+  SELECT count(*) AS n, COALESCE(extract(epoch FROM clock_timestamp() - min(due_at)), 0) AS age
+  FROM webhooks_delivery WHERE status = 'pending'
+), removed AS (
+  SELECT COALESCE(sum(deliveries), 0) AS deliveries, COALESCE(sum(delivered), 0) AS delivered,
+    COALESCE(sum(failed), 0) AS failed, COALESCE(sum(retries), 0) AS retries, COALESCE(sum(inbound), 0) AS inbound
+  FROM webhooks_removedtotals
+)
+SELECT (SELECT count(*) FROM webhooks_delivery) + removed.deliveries, attempts.delivered + removed.delivered,
+  attempts.failed + removed.failed, attempts.retries + removed.retries,
+  (SELECT count(*) FROM webhooks_inboundrequest) + removed.inbound, pending.n, GREATEST(pending.age, 0)::float8,
+  (SELECT count(*) FROM webhooks_delivery WHERE status = 'sending'),
+  (SELECT count(*) FROM webhooks_lane WHERE open_until > clock_timestamp()),
+  (SELECT COALESCE(sum(violations), 0) FROM webhooks_hourcount),
+  (SELECT COALESCE(extract(epoch FROM max(checked_at)), 0)::float8 FROM webhooks_hourcount)
+FROM attempts, pending, removed
+"""
+METRICS: tuple[tuple[str, Kind, str], ...] = (
+    ("webhooks_queued_total", "counter", "Deliveries created."),
+    ("webhooks_delivered_total", "counter", "Successful attempts."),
+    ("webhooks_failed_total", "counter", "Attempts after which a delivery failed permanently."),
+    ("webhook_retry_attempts_total", "counter", "Attempts after the first one of a delivery."),
+    ("webhook_inbound_requests_total", "counter", "Requests to /hooks/ that were logged."),
+    ("webhooks_pending", "gauge", "Deliveries that are pending."),
+    ("webhooks_overdue_seconds", "gauge", "How long the oldest pending delivery has been due."),
+    ("webhooks_sending", "gauge", "Deliveries that are being sent."),
+    ("webhook_breakers_open", "gauge", "Receivers whose circuit breaker is open."),
+    ("webhooks_unreconciled", "gauge", "Events whose deliveries are missing, duplicate or surplus."),
+    ("webhooks_reconciled_timestamp_seconds", "gauge", "When deliveries were last reconciled with history."),
+)
 
 
-def lines() -> list[str]:
-    """Return the metrics in the text format of Prometheus, read in one statement."""
+def families() -> Iterator[Family]:
+    """Yield the metrics of deliveries and inbound requests, read in one statement."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(map(_term, METRICS)))
+        cursor.execute(_QUERY)
         values = cursor.fetchone()
-    lines = []
-    for metric, value in zip(METRICS, values, strict=True):
-        lines += [
-            f"# HELP {metric.name} {metric.help}",
-            f"# TYPE {metric.name} {metric.kind}",
-            f"{metric.name} {value}",
-        ]
-    return lines
-
-
-def show(request: HttpRequest) -> HttpResponse:
-    """Answer with the figures, to those who may read them."""
-    if (refusal := metrics_access.metrics_refusal(request)) is not None:
-        return refusal
-    return HttpResponse("\n".join([*lines(), ""]), content_type=CONTENT_TYPE)
-
-
-def _term(metric: Metric) -> str:
-    if not metric.removed:
-        return f"({metric.query})"
-    return f"({metric.query}) + COALESCE((SELECT {metric.removed} FROM webhooks_removedtotals), 0)"  # noqa: S608
+    for (name, kind, help_text), value in zip(METRICS, values, strict=True):
+        yield Family.of(name, kind, help_text, float(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from events import bus
 from events.replay import receivers
-from webhooks import dispatcher, outbox
+from webhooks import dispatcher, metrics, outbox
 from webhooks.endpoints import lifecycle
 from webhooks.maintenance import removal
 from webhooks.models import Delivery, Endpoint
@@ -15,6 +15,7 @@ from webhooks.sending.sender import deliver
 from webhooks.validation import DELIVERED
 from workflow_platform.core import jobs
 from workflow_platform.core.accounts import removal as workspaces
+from workflow_platform.core.metrics import exposition
 from workflow_platform.core.secrets import encrypted_columns
 
 
@@ -25,6 +26,7 @@ def connect() -> None:
     jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
     receivers.register(replays.ReplayDeliveries())
     outcomes.on_end(replays.report_ends)
+    exposition.register(metrics.families)
     workspaces.register(workspaces.ContentOwner(2, lifecycle.close_all, removal.remove, removal.CONTENTS))
     encrypted_columns.register_column("endpoints", Endpoint, "sealed")
     encrypted_columns.register_column("ad-hoc deliveries", Delivery, "sealed")

@@ -117,6 +117,7 @@ INSTALLED_APPS = [
     "django_rq",
     "workflow_platform",
     "workflow_platform.core.accounts",
+    "workflow_platform.core.metrics",
     "events",
     "webhooks",
     "executions",

@@ -7,12 +7,12 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from events.api import asyncapi
 from executions.triggers.hooks import views as hooks
-from webhooks import metrics
 from workflow_platform import health
 from workflow_platform.admin import guarded
 from workflow_platform.core.accounts import account_pages, workspace_pages
 from workflow_platform.core.accounts.admin import change_own_password
 from workflow_platform.core.accounts.invitation_pages import invitation
+from workflow_platform.core.metrics import views as metrics
 from workflow_platform.core.requests.favicon import favicon
 from workflow_platform.schema_view import SchemaView
 

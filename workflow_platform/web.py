@@ -31,6 +31,7 @@ from events.streaming.close_codes import NO_PONG
 from workflow_platform.core import garbage_collection
 from workflow_platform.core.availability import serve_requests
 from workflow_platform.core.logs import log_context, log_uncaught_exceptions, set_process_fields
+from workflow_platform.core.metrics import reporting
 from workflow_platform.core.requests.request_ids import REQUEST_ID, request_id_of
 from workflow_platform.serving import access_log
 from workflow_platform.serving.http_channel import RequestInput, StreamingHTTPFactory
@@ -213,6 +214,7 @@ class StreamingServer(Server):
         from events.bus import system_events  # models: Daphne loads this module before the application sets up Django
 
         system_events.started(COMPONENT)
+        reporting.start("web")
 
     def kill_all_applications(self) -> Any:
         """Accept no more connections, tell clients to reconnect, finish running requests, then cancel the rest.

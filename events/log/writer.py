@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
+from events import instruments
 from events.catalogue.event_types import LIFECYCLE, TERMINAL, payload_text
 from events.catalogue.stream_names import FEED, WORKFLOW
 from events.log.models import Event, Stream
@@ -107,6 +109,7 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     """
     if not connection.in_atomic_block:
         raise NotInTransaction(NotInTransaction.__doc__)
+    began = time.monotonic()
     payloads = [payload_text(new.type, new.data) for new in new_events]
     own, workflows, number = _advance(new_events)
     feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events), number)
@@ -139,7 +142,7 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     _insert(events)
     for sink in _in_transaction:
         sink(events)
-    transaction.on_commit(lambda: _call_sinks(events))
+    transaction.on_commit(lambda: _committed(events, began))
     return events
 
 
@@ -207,7 +210,9 @@ def _escaped(payload: str) -> str:
     return payload.replace("\\", "\\\\") if "\\" in payload else payload
 
 
-def _call_sinks(events: list[RecordedEvent]) -> None:
+def _committed(events: list[RecordedEvent], began: float) -> None:
+    instruments.APPENDED.add(len(events))
+    instruments.APPEND_SECONDS.observe(time.monotonic() - began)
     for sink in _after_commit:
         sink(events)
 

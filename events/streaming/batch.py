@@ -15,6 +15,8 @@ class EventBatch:
     types: list[str]
     texts: list[str]
     workspaces: list[str | None] | None
+    committed_at: float | None = None
+    """When the process that wrote them had committed them, by its clock."""
 
     @property
     def last(self) -> int:

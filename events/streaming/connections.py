@@ -16,6 +16,7 @@ from typing import Protocol
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
+from events import instruments
 from events.streaming.access import viewer_of
 from events.streaming.close_codes import NOT_AUTHENTICATED, RESTARTING
 from events.streaming.hub import Hub, hub
@@ -61,6 +62,10 @@ class Connections:
         self._stopping = False
         self._entering = asyncio.Semaphore(ENTERING_AT_ONCE)
         its_hub.on_access_changed.add(self._note_change)
+        instruments.BUFFERED.read_from(self._buffered_bytes)
+
+    def _buffered_bytes(self) -> float:
+        return sum(connection.session.buffered_bytes for connection in list(self._connections))
 
     async def viewer_of(self, login: Login) -> Viewer | None:
         """Return the viewer of a login. A few are looked up at a time, so that early clients need not wait for all."""

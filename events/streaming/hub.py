@@ -17,6 +17,7 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers
 from django.db import DatabaseError, InterfaceError
 
+from events import instruments
 from events.log import reading
 from events.streaming.batch import EventBatch
 from events.streaming.publisher import ACCESS_GROUP, group_of
@@ -200,7 +201,12 @@ class Hub:
         kind = message.get("type")
         if kind == "stream.events":
             batch = EventBatch(
-                message["stream"], message["first"], message["types"], message["events"], message.get("workspaces")
+                message["stream"],
+                message["first"],
+                message["types"],
+                message["events"],
+                message.get("workspaces"),
+                message.get("committed_at"),
             )
             for watcher in self._watchers.get(batch.stream, ()):
                 watcher.offer(batch)
@@ -240,6 +246,7 @@ class Hub:
         if not degraded:
             await self._join(self._watchers)
         self.degraded = degraded
+        instruments.DEGRADED.add(1 if degraded else -1)
         for watchers in list(self._watchers.values()):
             for watcher in watchers:
                 watcher.state_changed()

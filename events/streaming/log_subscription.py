@@ -83,7 +83,7 @@ class LogSubscription(StreamSubscription):
 
     async def _read(self) -> None:
         """Send a page of the log."""
-        self.behind = False
+        self.behind, self.committed_at = False, None
         assert self.state is not None
         state, events = await in_database(
             _read, self.state, self.cursor, PAGE, self.types, self.session.viewer.workspace_ids
@@ -134,6 +134,7 @@ class LogSubscription(StreamSubscription):
         sequences: list[int] = []
         texts: list[str] = []
         size, ended = 0, False
+        self.committed_at = self._buffer[0].committed_at if self._buffer else None
         while self._buffer and size < MAX_FRAME_BYTES:
             batch = self._buffer[0]
             if batch.first > self.cursor + 1:

@@ -7,6 +7,7 @@ the log. Each process sends from a dedicated thread, many messages at a time.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers
 from django.conf import settings
 
+from events import instruments
 from events.catalogue.stream_names import FEED, WORKFLOW
 from events.log.recorded import RecordedEvent
 from workflow_platform.core.batching import BatchThread
@@ -65,6 +67,8 @@ class _Publisher:
 
     def send(self, messages: list[Addressed]) -> None:
         dropping, self._dropping = self._dropping, not self._messages.put(*messages)
+        if self._dropping:
+            instruments.DROPPED_MESSAGES.add(len(messages))
         if self._dropping and not dropping:
             logger.warning("live notifications dropped: Redis does not keep up; clients get the events from history")
 
@@ -100,6 +104,7 @@ class _Publisher:
 
 def _not_sent(batch: Sequence[Addressed], error: Exception) -> None:
     known = isinstance(error, redis.RedisError)  # watchers poll the log
+    instruments.DROPPED_MESSAGES.add(len(batch))
     logger.warning(
         "live notifications not sent: %s; clients get the events from history",
         error,
@@ -123,14 +128,16 @@ def publish(events: Sequence[RecordedEvent]) -> None:
         for name in _shown_in(event):
             by_stream.setdefault(name, []).append(event)
     messages: list[Addressed] = []
+    committed_at = time.time()
     for name, shown in by_stream.items():
         for start in range(0, len(shown), MAX_EVENTS_PER_MESSAGE):
             # Built only if the group has members.
-            messages.append((group_of(name), partial(message, name, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
+            part = shown[start : start + MAX_EVENTS_PER_MESSAGE]
+            messages.append((group_of(name), partial(message, name, part, committed_at)))
     _publisher().send(messages)
 
 
-def message(stream: str, shown: Sequence[RecordedEvent]) -> dict[str, Any]:
+def message(stream: str, shown: Sequence[RecordedEvent], committed_at: float | None = None) -> dict[str, Any]:
     """Return the message of consecutive events of a stream: envelopes as JSON texts, and what filters need."""
     message: dict[str, Any] = {
         "type": "stream.events",
@@ -139,6 +146,8 @@ def message(stream: str, shown: Sequence[RecordedEvent]) -> dict[str, Any]:
         "types": [event.type for event in shown],
         "events": [event.json(stream) for event in shown],
     }
+    if committed_at is not None:
+        message["committed_at"] = committed_at
     if stream == FEED:
         message["workspaces"] = [event.workspace_id for event in shown]
     return message

@@ -114,6 +114,11 @@ class Session:
         self._buffered += batch.size
         return True
 
+    @property
+    def buffered_bytes(self) -> int:
+        """Return the size of the live events that wait."""
+        return self._buffered
+
     def release(self, *batches: EventBatch) -> None:
         """Give back the room of batches."""
         self._buffered = max(0, self._buffered - sum(batch.size for batch in batches))

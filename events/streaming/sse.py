@@ -18,6 +18,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 
+from events import instruments
 from events.catalogue.stream_names import EXECUTION
 from events.log.reading import StreamState
 from events.streaming import access
@@ -90,6 +91,7 @@ def _stream(request: ASGIRequest, login: Login, viewer: Viewer, query: _StreamQu
         refusal = json_problem(request, 429, str(error))
         refusal["Retry-After"] = "5"
         return refusal
+    client.count()
     content_type = JSON_LINES if query.lines else "text/event-stream"
     response = _Response(client, content_type)
     response["Cache-Control"] = "no-store"
@@ -166,6 +168,7 @@ class _Client:
         self._query = query
         self._cursors = dict(query.after)
         self._open = set(query.after)
+        self._counted = False
         # One at a time: the session waits until the last chunk has left.
         self._chunks: asyncio.Queue[str | None] = asyncio.Queue(1)
 
@@ -225,8 +228,17 @@ class _Client:
             sending.cancel()
             self.leave()
 
+    def count(self) -> None:
+        """Count the client as open."""
+        self._counted = True
+        instruments.EVENT_STREAMS.add()
+        instruments.OPEN_EVENT_STREAMS.add(1)
+
     def leave(self) -> None:
         """Forget the client."""
+        if self._counted:
+            self._counted = False
+            instruments.OPEN_EVENT_STREAMS.add(-1)
         self.session.close()
         connections().leave(self)
 

@@ -73,6 +73,8 @@ class StreamSubscription(ABC):
         self.cursor = after
         self.types = types
         self.state: StreamState | None = None
+        self.committed_at: float | None = None
+        """When the oldest event of the frame that is being sent was committed, if it came live."""
 
     @property
     def is_current(self) -> bool:

@@ -15,6 +15,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
+from events import instruments
 from events.streaming import access, frames
 from events.streaming.close_codes import FORBIDDEN, NO_SUCH_STREAM, NOT_AUTHENTICATED, RESTARTING, TOO_MANY
 from events.streaming.connections import TooManyConnections, connections
@@ -77,6 +78,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self.close(TOO_MANY)
             return
         self._inside = True
+        instruments.WEBSOCKETS.add()
+        instruments.OPEN_WEBSOCKETS.add(1)
         self._sending = asyncio.create_task(self._send_all())
         execution = self.scope["url_route"]["kwargs"].get("execution_id")
         if execution is not None:
@@ -86,6 +89,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         """Forget the client."""
         if self._inside and self._sending is not None:
             self._inside = False
+            instruments.OPEN_WEBSOCKETS.add(-1)
             connections().leave(self)
             self.session.close()
             self._sending.cancel()
@@ -94,6 +98,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         """Handle a frame."""
         if not self._inside:
             return
+        instruments.RECEIVED.add()
         if not self._within_rate():
             await self.close(TOO_MANY)
             return
@@ -107,11 +112,17 @@ class StreamConsumer(AsyncWebsocketConsumer):
     async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
         """Send events as one frame."""
         joined = ",".join(envelopes)
+        subscription = self.session.subscriptions.get(stream)
+        committed_at = subscription.committed_at if subscription is not None else None
         await self.send(f'{{"type":"events","stream":"{stream}","events":[{joined}],"through":{through}}}')
+        instruments.SENT.add()
+        if committed_at is not None:
+            instruments.LATENCY.observe(max(0.0, time.time() - committed_at))
 
     async def frame(self, frame: dict[str, Any]) -> None:
         """Send any other frame."""
         await self.send(orjson.dumps(frame).decode())
+        instruments.SENT.add()
 
     async def end(self, code: int) -> None:
         """Close the socket."""

@@ -140,6 +140,14 @@ def without_job(executions: Sequence[Execution]) -> list[NextClaim]:
     ]
 
 
+def lengths() -> dict[str, int]:
+    """Return how many jobs wait in each queue. Raises RedisError."""
+    with _connection().pipeline(transaction=False) as pipeline:
+        for name in PRIORITIES:
+            pipeline.llen(_queue(name).key)
+        return dict(zip(PRIORITIES, pipeline.execute(), strict=True))
+
+
 def workers_and_jobs_ahead(execution: Execution) -> tuple[int | None, bool, int]:
     """Return the number of live workers, whether they are suspended, and the number of jobs ahead of the execution's
     job; 0 if it is in no queue. Raises RedisError."""

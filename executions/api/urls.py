@@ -7,6 +7,7 @@ from executions.api.bulk_operations import BulkOperationViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.list_columns import ColumnsView
+from executions.api.metrics import InstallationMetricsView
 from executions.api.node_groups import NodeGroupsView
 from executions.api.notification_preferences import NotificationPreferencesView
 from executions.api.notifications import NotificationViewSet
@@ -28,6 +29,7 @@ router.register("notifications", NotificationViewSet, basename="notification")
 
 urlpatterns = [
     path("account/notifications/", NotificationPreferencesView.as_view(), name="account-notifications"),
+    path("metrics/", InstallationMetricsView.as_view(), name="installation-metrics"),
     path("node-types/", NodeTypesView.as_view(), name="node-types"),
     path("executions/<uuid:execution_id>/binaries/<uuid:reference>/", BinaryView.as_view(), name="execution-binary"),
     path("executions/columns/", ColumnsView.as_view(), name="list-columns"),

@@ -22,6 +22,7 @@ import orjson
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from executions import instruments
 from executions.domain.items import fragment
 from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.redis_server import RedisServer, once_more, server
@@ -157,10 +158,14 @@ class Store:
         reply = self._call(self._look, keys, [key, token, ttl, kind, lock_ms()])
         if reply[0] == 1:
             if (result := _decoded(reply[1])) is not None:
+                instruments.CACHE_HITS.add(1, kind)
                 return Look(result[0], hit=True)
             self._call(self.client.delete, keys[0])
             return self.look(kind, key, token, ttl)
-        return Look(leads=reply[0] == 2)
+        leads = reply[0] == 2
+        if leads:
+            instruments.CACHE_MISSES.add(1, kind)
+        return Look(leads=leads)
 
     def peek(self, key: str, ttl: int) -> Look:
         """Look up a result not older than `ttl` ms without any effect: no lock, no count, no use."""
@@ -187,6 +192,7 @@ class Store:
 
     def miss(self, kind: str) -> None:
         """Count a miss that `look` has not counted."""
+        instruments.CACHE_MISSES.add(1, kind)
         self._call(self.client.hincrby, COUNTS, f"{kind}_misses", 1)
 
     def stats(self) -> CacheStats:

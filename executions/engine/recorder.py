@@ -18,6 +18,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from executions import instruments
 from executions.engine.bulk import BulkQueue, Submission
 from executions.engine.commit import Claim, StaleLease, write_once
 from executions.engine.lease import worker_name
@@ -106,6 +107,7 @@ class Recorder:
             if change.lease in self._broken:
                 future.set_exception(StaleLease(StaleLease.__doc__))
         batch = [(change, future) for change, future in batch if not future.done()]
+        began = time.monotonic()
         try:
             written = write_once([change for change, _ in batch], claims)
         except Exception as error:
@@ -114,6 +116,8 @@ class Recorder:
             else:
                 self._fail(batch, claims, error)
             return
+        instruments.COMMIT_SECONDS.observe(time.monotonic() - began)
+        instruments.COMMITTED_CHANGES.add(len(batch))
         for change, future in batch:
             if change.lease.execution_id in written.stale:
                 future.set_exception(StaleLease(StaleLease.__doc__))

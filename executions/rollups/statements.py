@@ -8,10 +8,14 @@ from executions.domain.histograms import BINS, BOUNDS_MS
 
 ENDS = ("completed", "failed", "cancelled", "timed_out")
 EXECUTION_EVENTS = ("queued", "started", *ENDS)
+TOTALLED = (*EXECUTION_EVENTS, "admitted", "recovered")
+"""What totals count. There is no event of an admission: it is counted with the start."""
 NODE_EVENTS = ("node_completed", "node_failed", "node_retrying")
 VALUES = {
-    "types": [f"execution.{name}" for name in (*EXECUTION_EVENTS, *NODE_EVENTS)],
-    "of_executions": list(EXECUTION_EVENTS),
+    "types": [f"execution.{name}" for name in (*EXECUTION_EVENTS, "recovered", *NODE_EVENTS)],
+    "of_nodes": list(NODE_EVENTS),
+    "ends": list(ENDS),
+    "only_totalled": ["admitted", "recovered"],
     # For width_bucket: how many bounds are not below a duration.
     "bounds": [-float(bound) for bound in reversed(BOUNDS_MS)],
 }
@@ -81,37 +85,42 @@ WITH found AS MATERIALIZED (
   SELECT substr(e.type, 11) AS event, e.execution_id, e.workflow_id, e.time, date_trunc('minute', e.time) AS began_at,
     d.*
   FROM {{source}} JOIN events_stream s ON s.id = e.stream_id AND s.mode = 'live'
-  CROSS JOIN LATERAL json_to_record(e.data) AS d (trigger text, summary json, cached_from text, taken_from text,
-    node text, node_type text, duration_ms float8, cpu_ms float8, memory_bytes bigint, output_items bigint,
-    output_bytes bigint, failed_items bigint, from_cache boolean)
-  WHERE d.taken_from IS NULL
+  CROSS JOIN LATERAL json_to_record(e.data) AS d (trigger text, reason text, summary json, cached_from text,
+    taken_from text, node text, node_type text, duration_ms float8, cpu_ms float8, memory_bytes bigint,
+    output_items bigint, output_bytes bigint, failed_items bigint, from_cache boolean)
+  WHERE d.taken_from IS NULL AND (e.type <> 'execution.recovered' OR d.reason = 'lease_lost')
 ),
-timed AS (
-  SELECT f.event, f.workflow_id, f.began_at, COALESCE(x.trigger, f.trigger, 'unknown') AS trigger,
-    f.cached_from IS NOT NULL AS cached,
-    GREATEST(CASE
-      WHEN f.event = 'started' THEN extract(epoch FROM f.time - x.queued_at)::float8 * 1000
-      WHEN x.started_at IS NOT NULL OR x.id IS NULL THEN (f.summary->>'duration_ms')::float8
-    END, 0) AS ms, x.id IS NULL AS is_gone
-  FROM found f LEFT JOIN executions_execution x ON x.id = f.execution_id WHERE f.event = ANY(%(of_executions)s)
+of_executions AS (
+  SELECT f.*, x.id IS NULL AS is_gone, x.trigger AS its_trigger, x.queued_at, x.started_at, x.admitted_at
+  FROM found f LEFT JOIN executions_execution x ON x.id = f.execution_id WHERE f.event <> ALL(%(of_nodes)s)
 ),
 executions AS MATERIALIZED (
   SELECT *, {_bin("ms")} AS bin FROM (
-    SELECT event, workflow_id, began_at, trigger, cached,
-      CASE WHEN NOT cached AND NOT (event = 'started' AND is_gone) AND event <> 'queued' THEN ms END AS ms FROM timed
-  ) t
+    SELECT event, workflow_id, began_at, COALESCE(its_trigger, trigger, 'unknown') AS trigger,
+      cached_from IS NOT NULL AS cached,
+      CASE
+        WHEN event = 'started' AND NOT is_gone THEN GREATEST(extract(epoch FROM time - queued_at)::float8 * 1000, 0)
+        WHEN event = ANY(%(ends)s) AND cached_from IS NULL AND (is_gone OR started_at IS NOT NULL)
+          THEN (summary->>'duration_ms')::float8
+      END AS ms
+    FROM of_executions
+    UNION ALL SELECT 'admitted', workflow_id, began_at, its_trigger, false,
+      GREATEST(extract(epoch FROM admitted_at - queued_at)::float8 * 1000, 0)
+    FROM of_executions WHERE event = 'started' AND admitted_at <= time
+  ) e
 ),
 nodes AS MATERIALIZED (
   SELECT *, {_bin("duration_ms")} AS bin,
     event = 'node_completed' AND NOT COALESCE(from_cache, false) AS ran
-  FROM found WHERE event <> ALL(%(of_executions)s)
+  FROM found WHERE event = ANY(%(of_nodes)s)
 ),
 by_workflow AS (
   INSERT INTO executions_executionrollup AS r ({columns(EXECUTION_KEYS, EXECUTION_SUMS, EXECUTION_BINS)})
   SELECT workflow_id, began_at, 60, trigger, {", ".join(_OF_EVENT.values())}, count(*) FILTER (WHERE cached),
     COALESCE(sum(ms) FILTER (WHERE {_RAN}), 0), COALESCE(sum(ms) FILTER (WHERE event = 'started'), 0),
     {_histogram("bin", _RAN)}, {_histogram("bin", "event = 'started'")}
-  FROM executions WHERE workflow_id IN (SELECT id FROM executions_workflow) GROUP BY 1, 2, 4 ORDER BY 1, 2, 4
+  FROM executions WHERE event <> ALL(%(only_totalled)s) AND workflow_id IN (SELECT id FROM executions_workflow)
+  GROUP BY 1, 2, 4 ORDER BY 1, 2, 4
   {upsert(EXECUTION_KEYS, EXECUTION_SUMS, EXECUTION_BINS)}
 ),
 by_trigger AS (

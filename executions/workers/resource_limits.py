@@ -37,7 +37,7 @@ RESTART_SAMPLES = 10
 
 
 @dataclass(slots=True)
-class Gauge:
+class LimitedMedian:
     """The median of a measurement over a window, compared with its limit, with hysteresis."""
 
     what: str
@@ -77,9 +77,9 @@ class Pressure:
         self.component = component
         self._busy, self._restart, self._late, self._report = busy, restart, late, report
         self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.memory = Gauge("memory", "MB", settings.PERF_MAX_MEMORY_MB)
-        self.cpu = Gauge("CPU", "%", settings.PERF_MAX_CPU_PERCENT)
-        self.delay = Gauge("turn delay", "ms", settings.PERF_MAX_TURN_DELAY_MS)
+        self.memory = LimitedMedian("memory", "MB", settings.PERF_MAX_MEMORY_MB)
+        self.cpu = LimitedMedian("CPU", "%", settings.PERF_MAX_CPU_PERCENT)
+        self.delay = LimitedMedian("turn delay", "ms", settings.PERF_MAX_TURN_DELAY_MS)
         self._process = psutil.Process()
         self._used, self._looked_at = _cpu_seconds(_family(self._process)), time.monotonic()
         self._strained_since: float | None = None
@@ -88,6 +88,11 @@ class Pressure:
     def high(self) -> bool:
         """Return whether the worker should take no new work."""
         return self.memory.above or self.cpu.above
+
+    @property
+    def cpu_percent_of_one_core(self) -> float:
+        """Return the CPU of the worker and its children in percent of one core."""
+        return self.cpu.value * self._cores
 
     def start(self) -> None:
         """Start the thread."""
@@ -135,7 +140,7 @@ class Pressure:
                 self._append("resource_warning", message)
             self._restart()
 
-    def _report_change(self, gauge: Gauge) -> None:
+    def _report_change(self, gauge: LimitedMedian) -> None:
         level = f"{gauge.what} is at {gauge.value:.0f} {gauge.unit}"
         if gauge is self.delay:
             side, outcome = ("above", "is overloaded") if gauge.above else ("below", "is no longer overloaded")

@@ -32,7 +32,7 @@ from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
 from events.bus import system_events
-from executions import lifecycle
+from executions import instruments, lifecycle
 from executions.admission import rq_queues
 from executions.admission.live_workers import STARVING_FIELD
 from executions.engine.actor import ExecutionActor
@@ -46,6 +46,7 @@ from executions.workers.resource_limits import Pressure
 from workflow_platform.core import garbage_collection, jobs
 from workflow_platform.core.batching import BatchThread
 from workflow_platform.core.logs import execution_logging, log_uncaught_exceptions, set_process_fields
+from workflow_platform.core.metrics import reporting
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ class ExecutionWorker(BaseWorker):
         self._finishes = _batch_thread("finishes", self._finish)
         threading.Thread(target=self._keep_alive, name="job heartbeats", daemon=True).start()
         self._pressure.start()
+        self._measure()
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = max(logging.WARNING, logger.getEffectiveLevel())  # RQ logs every job at INFO
         set_process_fields("worker", worker=worker_name())
@@ -126,6 +128,15 @@ class ExecutionWorker(BaseWorker):
             return super().work(*args, **kwargs)
         finally:
             system_events.stopped(f"worker {worker_name()}")
+
+    def _measure(self) -> None:
+        """Report what this worker measures."""
+        instruments.SLOTS.read_from(lambda: float(len(self._taken)), "busy")
+        instruments.SLOTS.read_from(lambda: float(max(0, settings.WORKER_CONCURRENCY - len(self._taken))), "free")
+        instruments.TURN_DELAY.read_from(lambda: self._pressure.delay.value / 1000)
+        reporting.MEMORY.read_from(lambda: self._pressure.memory.value * 2**20, "worker")
+        reporting.CPU.read_from(lambda: self._pressure.cpu_percent_of_one_core, "worker")
+        reporting.start("worker")
 
     # --- RQ's main loop --------------------------------------------------------------------------------------------
 

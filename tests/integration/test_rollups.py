@@ -102,7 +102,7 @@ def slow_count() -> tuple[dict[UUID, dict[str, Any]], dict[tuple[UUID, str], dic
                 whole["cached"] += 1
             elif kind == "completed":
                 add(whole, data["summary"]["duration_ms"])
-        elif kind.startswith("node_") and not data.get("taken_from"):
+        elif kind in ("node_completed", "node_failed", "node_retrying") and not data.get("taken_from"):
             one = nodes[event.workflow_id, data["node"]]  # type: ignore[index]
             one["retries"] += kind == "node_retrying"
             one["runs"] += kind != "node_retrying"

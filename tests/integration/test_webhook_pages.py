@@ -20,6 +20,7 @@ from webhooks.models import Delivery, DeliveryAttempt, Endpoint, HourCount, Inbo
 from webhooks.pages import deliveries, endpoints, reconciliation
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.metrics import exposition
 
 pytestmark = pytest.mark.django_db
 
@@ -193,7 +194,9 @@ def test_pages_api_and_metrics_count_the_same_deliveries(viewer: Client, deliver
     assert [sum(column) for column in zip(*drawn, strict=True)] == [3, 1, 1]
     (listed,) = viewer.get("/webhooks/").context["endpoints"]
     assert listed["figures"] == page["figures"]
-    counted = dict(line.split(" ") for line in metrics.lines() if not line.startswith("#"))
+    counted = dict(
+        line.split(" ") for line in exposition.text(metrics.families()).splitlines() if not line.startswith("#")
+    )
     assert [counted[f"webhooks_{name}_total"] for name in ("delivered", "failed")] == ["3", "1"]
 
 

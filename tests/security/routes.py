@@ -84,6 +84,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/schema/": {"get": Access(OPEN)},
     "/api/docs/": {"get": Access(OPEN)},
     "/api/asyncapi/": {"get": Access(OPEN)},
+    "/api/metrics/": {"get": Access(OPEN)},  # from this machine; tests/security/test_probes.py tries others
     "/api/node-types/": {"get": Access()},
     "/api/event-types/": {"get": Access()},
     "/api/credential-types/": {"get": Access()},

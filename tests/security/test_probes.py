@@ -100,21 +100,28 @@ def test_metrics_are_closed_to_whoever_a_proxy_on_this_machine_brings(platform: 
         answer = get(secure, "/metrics", **HTTPS, X_Forwarded_For=forwarded)
         assert answer.status_code == 401, forwarded
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert get(secure, "/api/metrics/", **HTTPS, X_Forwarded_For=forwarded).status_code == 401
     for name in ("X_Real_IP", "Forwarded", "Via", "X_Forwarded_Host"):
         assert get(secure, "/metrics", **{name: "for=127.0.0.1"}).status_code == 401
     # Without TRUSTED_PROXIES nobody knows whom such a proxy brings.
     assert requests.get(f"{platform.url}/metrics", headers=MADE_UP, timeout=240).status_code == 401
     assert requests.get(f"{platform.url}/metrics", timeout=240).status_code == 200
+    assert requests.get(f"{platform.url}/api/metrics/", headers=MADE_UP, timeout=240).status_code == 401
+    assert requests.get(f"{platform.url}/api/metrics/", timeout=240).json()["slots"] is not None
 
 
 def test_metrics_are_open_to_allowed_addresses_and_to_staff(platform: Platform, secure: Web) -> None:
     for forwarded in ("198.51.100.7", "203.0.113.9, 198.51.100.7", "2001:db8::7"):
         assert get(secure, "/metrics", **HTTPS, X_Forwarded_For=forwarded).status_code == 200
+        assert get(secure, "/api/metrics/", **HTTPS, X_Forwarded_For=forwarded).status_code == 200
     outside = {"X_Forwarded_For": "203.0.113.9"} | HTTPS
     assert get(secure, "/metrics", **outside, Authorization=f"Bearer {platform.token}").status_code == 200
     member = Person(platform, "editor")
     assert get(secure, "/metrics", **outside, Authorization=f"Bearer {member.token}").status_code == 403
     assert get(secure, "/metrics", **outside, Authorization="Bearer guessed").status_code == 401
+    for token, status in ((platform.token, 200), (member.token, 403), ("guessed", 401)):
+        answer = get(secure, "/api/metrics/", **outside, Authorization=f"Bearer {token}")
+        assert answer.status_code == status
 
 
 @pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/", "/api/asyncapi/"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from executions.workers.resource_limits import RELEASE, WINDOW, Gauge
+from executions.workers.resource_limits import RELEASE, WINDOW, LimitedMedian
 
 
-def gauge() -> Gauge:
-    return Gauge("memory", "MB", 100)
+def gauge() -> LimitedMedian:
+    return LimitedMedian("memory", "MB", 100)
 
 
 def test_a_short_peak_is_nothing_to_stop_for() -> None:

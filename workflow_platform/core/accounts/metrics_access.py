@@ -1,4 +1,4 @@
-"""Access to `/metrics`: for callers from this machine or METRICS_ALLOW, and for staff."""
+"""Access to `/metrics` and `/api/metrics/`: for callers from this machine or METRICS_ALLOW, and for staff."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOSED = (
 
 def metrics_refusal(request: HttpRequest) -> HttpResponse | None:
     """Return the response for a caller who may not read the metrics; None for one who may."""
-    if _by_address(request):
+    if comes_from_allowed_address(request):
         return None
     user = caller_of(request)
     if user is not None and user.is_staff:
@@ -27,7 +27,8 @@ def metrics_refusal(request: HttpRequest) -> HttpResponse | None:
     return refusal
 
 
-def _by_address(request: HttpRequest) -> bool:
+def comes_from_allowed_address(request: HttpRequest) -> bool:
+    """Return whether the caller is on this machine or in METRICS_ALLOW."""
     address = proven_address(request.META)
     if address is None:
         return False

@@ -10,11 +10,16 @@ from contextlib import suppress
 
 from django.conf import settings
 
+from workflow_platform.core.instruments import Counter, Gauge, Histogram
 from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.sandbox.process import SandboxProcess
 from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 from workflow_platform.core.sandbox.turns import Turns
 
+FAILURES = ("time", "memory", "output", "overdue", "lost")
+WAIT_SECONDS = Histogram("sandbox_wait_seconds", "How long tasks waited for a sandbox process.")
+FAILED = Counter("sandbox_failures_total", "Tasks without a result, by the limit that they hit.", {"failure": FAILURES})
+PROCESSES = Gauge("sandbox_processes", "Sandbox processes, idle and busy.")
 SPARE_PROCESSES = 1
 """The number of idle reserve processes that are kept."""
 
@@ -37,6 +42,7 @@ class Pool:
         self._all: set[SandboxProcess] = set()
         self._lock = threading.Lock()
         self._closed = False
+        PROCESSES.read_from(lambda: float(len(self._all)))
 
     def run(
         self,
@@ -54,7 +60,8 @@ class Pool:
         reply is `overdue`. Raises TaskCancelled within 0.1 s of `cancelled`, and TooManyWaiting if `most_waiting` tasks
         of the group wait already.
         """
-        last = time.monotonic() + within_seconds
+        began = time.monotonic()
+        last = began + within_seconds
 
         def tick() -> None:
             if cancelled is not None and cancelled.is_set():
@@ -65,9 +72,13 @@ class Pool:
         tick()
         try:
             with self._turns.place(group, queue, tick, most_waiting):
-                return self._run(task, tick)
+                WAIT_SECONDS.observe(time.monotonic() - began)
+                reply = self._run(task, tick)
         except _Overdue:  # before its turn
-            return Reply(failure="overdue")
+            reply = Reply(failure="overdue")
+        if reply.failure:
+            FAILED.add(1, reply.failure)
+        return reply
 
     def _run(self, task: Task, tick: Callable[[], None]) -> Reply:
         try:
