@@ -102,7 +102,7 @@ REDIS_PUBSUB_URL = _read_url("REDIS_PUBSUB_URL", "")
 INSTALLED_APPS = [
     # Its `runserver` serves WebSockets. In other commands and workers it would only load the web server.
     *(["daphne"] if "runserver" in sys.argv else []),
-    "django.contrib.admin",
+    "workflow_platform.admin_site.AdminSiteOnDemand",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

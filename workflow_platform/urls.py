@@ -16,6 +16,7 @@ from workflow_platform.core.metrics import views as metrics
 from workflow_platform.core.requests.favicon import favicon
 from workflow_platform.schema_view import SchemaView
 
+admin.autodiscover()
 urlpatterns = [
     path("admin/rq/", include((guarded(queue_urls.urlpatterns), queue_urls.app_name))),
     path("admin/password_change/", change_own_password),

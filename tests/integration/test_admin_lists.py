@@ -21,6 +21,7 @@ from workflow_platform.core.accounts import admin_lists
 from workflow_platform.core.accounts.models import User
 
 pytestmark = pytest.mark.django_db
+admin.autodiscover()
 MODELS = [model for model in admin.site._registry if model is not Dashboard]
 
 

@@ -57,10 +57,12 @@ def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Progra
     largest = str(settings.WS_MAX_FRAME_BYTES)
     web += ["--websocket-max-message-size", largest, "--websocket-max-frame-size", largest]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.workers.worker.ExecutionWorker"]
-    worker = [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)]
+    # `prepare` has made the system checks, which load all addresses of the platform.
+    unchecked = ["--skip-checks"]
+    worker = [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS), *unchecked]
     more = [Program(SPARE, worker, 40, count=spare, autostart=False)] if spare else []
     return [
-        Program("scheduler", [*manage, "run_scheduler"], 30),
+        Program("scheduler", [*manage, "run_scheduler", *unchecked], 30),
         Program(WORKER, worker, 40, count=workers),
         *more,
         Program("web", [sys.executable, "-m", *web, "workflow_platform.asgi:application"], 50),
