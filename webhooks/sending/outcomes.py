@@ -103,7 +103,9 @@ UPDATE webhooks_delivery d SET
   error = CASE WHEN n.status = 'pending' AND d.cancel_requested THEN left('Cancelled. ' || n.error, 500)
     ELSE n.error END,
   status_code = COALESCE(n.code, d.status_code), lease_expires_at = NULL,
-  attempts_made = d.attempts_made - n.uncounted
+  attempts_made = d.attempts_made - n.uncounted,
+  -- What was exported can be made again from its execution, and would fill the table.
+  body = CASE WHEN d.origin = 'trace' AND n.status = 'delivered' THEN '' ELSE d.body END
 FROM new n, locked WHERE d.id = n.id AND locked.id = d.id
 RETURNING d.id, d.status, d.awaited
 """
@@ -132,7 +134,7 @@ def _update_deliveries(decisions: Sequence[RetryDecision], now: datetime) -> lis
 _COPY = (
     "COPY webhooks_deliveryattempt (id, workspace_id, delivery_id, endpoint_id, number, outcome, started_at, url,"
     " request_headers, status_code, response_headers, response_body, response_truncated, error_class, error,"
-    " dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, next_attempt_at) FROM STDIN"
+    " dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, next_attempt_at, span_due) FROM STDIN"
 )
 
 
@@ -154,7 +156,7 @@ def _attempt_row(decision: RetryDecision, cancelled: bool) -> tuple[Any, ...]:
         outcome, attempt.started_at, attempt.url[:2000], orjson.dumps(attempt.request_headers).decode(),
         attempt.status, orjson.dumps(attempt.response_headers).decode(), attempt.response_body,
         attempt.response_truncated, attempt.error_class, decision.error.replace("\0", "�"), *astuple(attempt.timings),
-        None if cancelled else decision.due_at,
+        None if cancelled else decision.due_at, claimed.has_span,
     )  # fmt: skip
 
 
