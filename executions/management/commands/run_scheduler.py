@@ -24,6 +24,7 @@ from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
 from executions.notifications import clearing, emails
 from executions.notifications.consumer import NotificationThread
+from executions.otlp.consumer import TraceThreads
 from executions.search import Indexer
 from executions.triggers import schedules
 from executions.workers import recovery
@@ -67,6 +68,8 @@ class Command(BaseCommand):
         Upkeep().start()
         notifications = NotificationThread()
         notifications.start()
+        traces = TraceThreads()
+        traces.start()
         Indexer().start(stop)
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
@@ -103,6 +106,7 @@ class Command(BaseCommand):
                 connection.close()
                 stop.wait(RETRY_SECONDS)
         notifications.stop()
+        traces.stop()
         system_events.stopped(component)
 
 
