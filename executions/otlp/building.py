@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from events.log.recorded import RecordedEvent
 from executions.otlp import material
 from executions.otlp.execution_spans import end_spans, request_span, start_spans, waiting_span
 from executions.otlp.material import RunKey, TracedExecution, TracedRequest, TracedRun
-from executions.otlp.node_spans import CANCELLED, AttemptEnd, attempt_spans
+from executions.otlp.node_spans import CANCELLED, AttemptEnd, attempt_span_of
 from executions.otlp.spans import Span
 from workflow_platform.core.telemetry import exporting
 from workflow_platform.core.telemetry.trace_context import TraceContext
@@ -70,7 +70,7 @@ def _spans_of(event: RecordedEvent, read: _Material) -> Iterator[Span]:
     if event.type in _ATTEMPT_ENDS:
         run = read.runs.get(_key(event))
         if run is not None and not event.data.get("taken_from"):  # a reused output was no attempt of this execution
-            yield from attempt_spans(execution, run, _end(event), read.attempts)
+            yield attempt_span_of(execution, run, _end(event), read.attempts)
     elif event.type == "execution.queued":
         if execution.has_request:
             yield request_span(execution, event.happened_at, read.requests.get(execution.id))
@@ -82,7 +82,7 @@ def _spans_of(event: RecordedEvent, read: _Material) -> Iterator[Span]:
         for run in read.cancelled:
             if run.execution_id == execution.id and run.ended_at is not None:
                 end = AttemptEnd(run.ended_at, run.attempt, None, "cancelled", CANCELLED)
-                yield from attempt_spans(execution, run, end, read.attempts)
+                yield attempt_span_of(execution, run, end, read.attempts)
         rerun = read.reruns.get(UUID(execution.rerun_of)) if execution.rerun_of else None
         yield from end_spans(execution, event, read.moments.get(execution.id, ()), rerun)
 
@@ -102,5 +102,12 @@ def _end(event: RecordedEvent) -> AttemptEnd:
         event.sequence,
         error["type"] if error else "",
         error["message"] if error else None,
-        {f"workflow.node.{name}": data[name] for name in shown if data.get(name) not in (None, False)},
+        {f"workflow.node.{name}": data[name] for name in shown if data.get(name) not in (None, False)}
+        | _cost(data.get("cost") or {}),
     )
+
+
+def _cost(cost: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return what a node run waited for and called, over all attempts, such as `workflow.node.calls.first_byte_ms`."""
+    parts = ((part, cost.get(part) or {}) for part in ("waits", "calls"))
+    return {f"workflow.node.{part}.{name}": value for part, values in parts for name, value in values.items()}

@@ -83,7 +83,7 @@ class TracedRun:
     input_items: int
     failed_items: int
     exchanges: list[dict[str, Any]]
-    """What it sent over HTTP: [{"attempt", "method", "url", "status", …}]."""
+    """What it sent over HTTP: [{"attempt", "method", "url", "status"}]."""
 
     @property
     def key(self) -> RunKey:
@@ -131,8 +131,8 @@ SELECT n.execution_id::text, n.node_id, n.run_index, n.name, n.node_type, n.atte
     r->'items')) FROM json_each(n.inputs) i, json_array_elements(i.value) r)::text,
   n.failed_items,
   (SELECT json_agg(json_build_object('attempt', x->'attempt', 'method', x->'request'->'method', 'url',
-    x->'request'->'url', 'status', x->'answer'->'status', 'error', x->'error', 'began_at', x->'began_at', 'phases',
-    x->'phases')) FROM (SELECT x FROM json_array_elements(n.exchange->'exchanges') x
+    x->'request'->'url', 'status', x->'answer'->'status'))
+    FROM (SELECT x FROM json_array_elements(n.exchange->'exchanges') x
     WHERE x->'request'->>'method' IS NOT NULL LIMIT 50) found)::text
 FROM executions_noderun n
 """

@@ -1,16 +1,15 @@
-"""Spans of node runs: one for each attempt, with the requests that it made. Pure."""
+"""Spans of node runs: one for each attempt. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from executions.otlp.material import RunKey, TracedExecution, TracedRun
-from executions.otlp.phases import phase_spans
-from executions.otlp.spans import Attributes, Span, SpanKind, SpanLink
-from workflow_platform.core.telemetry.trace_context import attempt_span, span_id_of
+from executions.otlp.spans import Attributes, Span, SpanLink
+from workflow_platform.core.telemetry.trace_context import attempt_span
 
 CANCELLED = "Cancelled: the execution ended first."
 
@@ -27,16 +26,15 @@ class AttemptEnd:
     attributes: Attributes | None = None
 
 
-def attempt_spans(
+def attempt_span_of(
     execution: TracedExecution, run: TracedRun, end: AttemptEnd, attempts: Mapping[RunKey, int]
-) -> Iterator[Span]:
-    """Yield the span of an attempt, and those of its requests. `attempts` are those of the runs its items came from."""
+) -> Span:
+    """Return the span of an attempt. `attempts` are the last ones of the runs that its items came from."""
     began = _began(run, end)
     calls = [call for call in run.exchanges if call["attempt"] == end.attempt]
-    span_id = attempt_span(execution.id, run.node, run.run_index, end.attempt)
-    yield Span(
+    return Span(
         trace_id=execution.trace_id,
-        span_id=span_id,
+        span_id=attempt_span(execution.id, run.node, run.run_index, end.attempt),
         parent_id=execution.span_id,
         name=run.name,
         began=began,
@@ -55,7 +53,6 @@ def attempt_spans(
         error=end.error,
         succeeded=end.error is None,
     )
-    yield from _call_spans(execution, span_id, run, calls)
 
 
 def about(execution: TracedExecution, node: str, name: str, node_type: str, run_index: int) -> dict[str, Any]:
@@ -104,26 +101,3 @@ def _of_call(call: Mapping[str, Any]) -> dict[str, Any]:
         "url.full": call["url"],
         "http.response.status_code": call["status"],
     }
-
-
-def _call_spans(
-    execution: TracedExecution, parent_id: str, run: TracedRun, calls: list[dict[str, Any]]
-) -> Iterator[Span]:
-    """Yield the spans of requests whose times were recorded, with their phases."""
-    for number, call in enumerate(calls):
-        if not call["began_at"] or not isinstance(call["phases"], dict):
-            continue
-        span_id = span_id_of("call", parent_id, number)
-        began, phases = datetime.fromisoformat(call["began_at"]), call["phases"]
-        yield Span(
-            trace_id=execution.trace_id,
-            span_id=span_id,
-            parent_id=parent_id,
-            name=str(call["method"]),
-            kind=SpanKind.CLIENT,
-            began=began,
-            ended=began + timedelta(milliseconds=phases.get("total") or 0),
-            attributes=_of_call(call),
-            error=call["error"],
-        )
-        yield from phase_spans(execution.trace_id, span_id, began, phases)

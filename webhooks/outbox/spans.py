@@ -19,8 +19,8 @@ from webhooks.retry_schedule import RetryPolicy
 
 LANE = uuid5(INSTALLATION, "collector of traces")
 DELAYS_SECONDS = [1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0] + [300.0] * 12 + [1_800.0] * 10 + [7_200.0] * 19
-"""About 45 hours, after which a collector was away for a weekend's night and day. While it is away, the circuit breaker
-lets only one delivery in five minutes try, so that the others have nearly all attempts left when it is back."""
+"""About 44 hours of attempts. While the collector is away, the circuit breaker lets only one delivery in five minutes
+try, so that the others have nearly all attempts left when it is back."""
 RETRIES = RetryPolicy(preset="custom", delays_seconds=DELAYS_SECONDS)
 EVENT_TYPE = "spans"
 

@@ -35,8 +35,8 @@ def address(claimed: ClaimedDelivery) -> SealedSecrets:
 
 
 def encoded(claimed: ClaimedDelivery) -> bytes:
-    """Return the body of a delivery as it is sent: rows hold OTLP JSON."""
-    if claimed.content_type == exporting.CONTENT_TYPES["http/protobuf"]:
+    """Return the body of a delivery as it is sent: rows of spans hold OTLP JSON."""
+    if is_for_collector(claimed) and claimed.content_type == exporting.CONTENT_TYPES["http/protobuf"]:
         return protobuf.request_of(claimed.body)
     return claimed.body.encode()
 

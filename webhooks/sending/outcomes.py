@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from webhooks.models import Delivery, DeliveryStatus
+from webhooks.models import Delivery, DeliveryStatus, Origin
 from webhooks.sending import circuit_breaker
 from webhooks.sending.circuit_breaker import Health
 from webhooks.sending.disabling import disable
@@ -73,6 +73,7 @@ def record(decisions: Sequence[RetryDecision]) -> Callable[[], None]:
         if awaited and status != DeliveryStatus.PENDING:
             ended.append(pk)
     _copy_attempts(recorded)
+    _forget_exported([each for each, _ in recorded])
     failing = _update_lanes([each for each, _ in recorded], now)
     gone = {each.claimed.receiver.endpoint_id for each, _ in recorded if each.gone}
 
@@ -103,9 +104,7 @@ UPDATE webhooks_delivery d SET
   error = CASE WHEN n.status = 'pending' AND d.cancel_requested THEN left('Cancelled. ' || n.error, 500)
     ELSE n.error END,
   status_code = COALESCE(n.code, d.status_code), lease_expires_at = NULL,
-  attempts_made = d.attempts_made - n.uncounted,
-  -- What was exported can be made again from its execution, and would fill the table.
-  body = CASE WHEN d.origin = 'trace' AND n.status = 'delivered' THEN '' ELSE d.body END
+  attempts_made = d.attempts_made - n.uncounted
 FROM new n, locked WHERE d.id = n.id AND locked.id = d.id
 RETURNING d.id, d.status, d.awaited
 """
@@ -129,6 +128,17 @@ def _update_deliveries(decisions: Sequence[RetryDecision], now: datetime) -> lis
             },
         )
         return list(cursor.fetchall())
+
+
+def _forget_exported(decisions: Sequence[RetryDecision]) -> None:
+    """Remove the spans that have arrived: they can be made again, and would fill the table."""
+    exported = [
+        each.claimed.id
+        for each in decisions
+        if each.claimed.origin == Origin.TRACE and each.status == DeliveryStatus.DELIVERED
+    ]
+    if exported:
+        Delivery.objects.filter(pk__in=exported).update(body="")
 
 
 _COPY = (
