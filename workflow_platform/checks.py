@@ -16,7 +16,7 @@ from django.core.validators import validate_email
 
 from workflow_platform.core.outbound.addresses import OutboundRefused, parse_url
 from workflow_platform.core.requests.hooks_host import host_name
-from workflow_platform.core.telemetry import exporting, protobuf
+from workflow_platform.core.telemetry import exporting, protobuf, sentry
 
 POSITIVE = (
     "PORT", "WS_MAX_CONNECTIONS", "WS_PING_INTERVAL", "WS_PONG_TIMEOUT", "PERF_MIN_WORKERS", "PERF_MAX_WORKERS",
@@ -185,6 +185,8 @@ def _traces() -> list[str]:
             errors.append(f"{name}: {error} Write name=value,name=value; a comma in a value is %2C.")
     if settings.OTEL_EXPORTER_OTLP_PROTOCOL == "http/protobuf" and exporting.is_on() and not protobuf.is_installed():
         errors.append(f"OTEL_EXPORTER_OTLP_PROTOCOL: {protobuf.MISSING}")
+    if settings.SENTRY_DSN and not sentry.is_installed():
+        errors.append(f"SENTRY_DSN: {sentry.MISSING}")
     if not 0 <= settings.OTEL_TRACES_SAMPLER_ARG <= 1:
         errors.append("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
     return errors

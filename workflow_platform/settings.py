@@ -433,6 +433,9 @@ OTEL_RESOURCE_ATTRIBUTES = env.str("OTEL_RESOURCE_ATTRIBUTES", "")
 OTEL_TRACES_SAMPLER = _read_choice("OTEL_TRACES_SAMPLER", "parentbased_always_on", exporting.SAMPLERS)
 OTEL_TRACES_SAMPLER_ARG = _read(env.float, "OTEL_TRACES_SAMPLER_ARG", 1.0)
 
+# --- Errors to Sentry (docs/tracing.md) ------------------------------------------------------------------------------
+SENTRY_DSN = env.str("SENTRY_DSN", "")
+
 # --- Logs (docs/logging.md) ------------------------------------------------------------------------------------------
 LOG_FORMAT = _read_choice("LOG_FORMAT", "text", logs.FORMATS)
 LOG_LEVEL = _read_choice("LOG_LEVEL", "INFO", logs.LEVELS)

@@ -46,6 +46,7 @@ from executions.workers.resource_limits import Pressure
 from workflow_platform.core import garbage_collection, jobs
 from workflow_platform.core.batching import BatchThread
 from workflow_platform.core.logs import execution_logging, log_uncaught_exceptions, set_process_fields
+from workflow_platform.core.telemetry import sentry
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ class ExecutionWorker(BaseWorker):
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = max(logging.WARNING, logger.getEffectiveLevel())  # RQ logs every job at INFO
         set_process_fields("worker", worker=worker_name())
+        sentry.start("worker")
         log_uncaught_exceptions()
         system_events.started(f"worker {worker_name()}")
         try:

@@ -35,6 +35,7 @@ from webhooks.operations import jobs as operation_jobs
 from webhooks.sending import sweeper
 from workflow_platform.core.accounts import audit, idempotency, invitations, login_limit, refresh_tokens, removal
 from workflow_platform.core.logs import log_uncaught_exceptions, set_process_fields
+from workflow_platform.core.telemetry import sentry
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         component = f"scheduler {worker_name()}"
         set_process_fields("scheduler")
+        sentry.start("scheduler")
         log_uncaught_exceptions()
         system_events.started(component)
         Reports().start(stop)
