@@ -9,8 +9,9 @@ from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.models import Execution
 from executions.notifications import emails
+from executions.otlp import material
 from executions.waits import completion
-from webhooks.sending import log_context, outcomes
+from webhooks.sending import log_context, outcomes, traceparents
 from workflow_platform.core import jobs
 from workflow_platform.core.accounts import removal as workspaces
 from workflow_platform.core.metrics import exposition
@@ -25,6 +26,7 @@ def connect() -> None:
     after_commit.register(after_commit.DELIVERIES, node_deliveries.resume_ended)
     outcomes.on_end(node_deliveries.on_deliveries_ended)
     log_context.find_traces_with(Execution.find_trace_id)
+    traceparents.find_contexts_with(material.contexts)
     jobs.register(bulk_jobs.KIND, bulk_jobs.work, "low")
     jobs.register(emails.KIND, emails.work, "low")
     jobs.register(workspaces.KIND, workspaces.work, "low")

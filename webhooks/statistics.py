@@ -82,7 +82,7 @@ FROM (
  SELECT endpoint_id, status, date_bin(%(step)s, ended_at, %(epoch)s) AS bucket, count(*) AS n,
   sum(attempts_made)::numeric AS made
  FROM webhooks_delivery
- WHERE ended_at >= %(since)s AND ended_at < %(until)s {only}
+ WHERE ended_at >= %(since)s AND ended_at < %(until)s AND origin <> 'trace' {only}
  GROUP BY 1, 2, 3
 ) AS counted GROUP BY GROUPING SETS ((), (endpoint_id), (bucket){sets})
 """
@@ -92,6 +92,8 @@ SELECT grouping(endpoint_id), grouping(bucket), endpoint_id, bucket, count(*),
 FROM (
  SELECT endpoint_id, total_ms, date_bin(%(step)s, started_at, %(epoch)s) AS bucket FROM webhooks_deliveryattempt
  WHERE started_at >= %(since)s AND started_at < %(until)s AND id >= %(first)s {only}
+  AND (workspace_id IS NOT NULL
+   OR NOT EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.id = delivery_id AND d.origin = 'trace'))
 ) AS made GROUP BY GROUPING SETS ((), (endpoint_id), (bucket){sets})
 """
 

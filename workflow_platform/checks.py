@@ -14,7 +14,9 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from workflow_platform.core.outbound.addresses import OutboundRefused, parse_url
 from workflow_platform.core.requests.hooks_host import host_name
+from workflow_platform.core.telemetry import exporting, protobuf, sentry
 
 DAYS = (
     "EVENT_HISTORY_RETENTION_DAYS", "TEST_RETENTION_DAYS", "WEBHOOK_HISTORY_RETENTION_DAYS", "ROLLUP_MINUTES_DAYS",
@@ -31,6 +33,7 @@ POSITIVE = (
     "PRESSURE_SAMPLE_SECONDS", "PERF_MAX_TURN_DELAY_MS", "REQUEST_BODIES_MAX_BYTES",
     "REQUEST_PROGRESS_SECONDS", "DATABASE_TIMEOUT_SECONDS", "WORKER_DATABASE_TIMEOUT_SECONDS", "REDIS_TIMEOUT_SECONDS",
     "PASSWORD_HASHES_AT_ONCE",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
     "EMAIL_TIMEOUT", "CODE_PROCESSES", "CODE_MEMORY_MB", "NODE_CPU_SECONDS", "NODE_MEMORY_MB",
     "CACHE_MAX_SIZE", "CACHE_TTL_MS", "CACHE_MAX_VALUE_BYTES",
     *DAYS,
@@ -55,7 +58,7 @@ PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return an error for each invalid variable."""
     errors = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
-    errors += [*_numbers(), *_addresses(), *_email(), *_keys()]
+    errors += [*_numbers(), *_addresses(), *_email(), *_keys(), *_traces()]
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
         errors.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` generates one).")
     return [Error(message, id="platform.E001") for message in errors]
@@ -168,6 +171,28 @@ def _email() -> list[str]:
             errors.append("EMAIL_URL needs both a username and a password, or neither.")
     if settings.DEFAULT_FROM_EMAIL and not _is_address(settings.DEFAULT_FROM_EMAIL):
         errors.append("EMAIL_FROM must be an address: robot@example.com or Robot <robot@example.com>.")
+    return errors
+
+
+def _traces() -> list[str]:
+    errors = []
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        if url := getattr(settings, name):
+            try:
+                parse_url(url, any_port=True)
+            except OutboundRefused as error:
+                errors.append(f"{name}: {error}")
+    for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_RESOURCE_ATTRIBUTES"):
+        try:
+            exporting.pairs(getattr(settings, name))
+        except ValueError as error:
+            errors.append(f"{name}: {error} Write name=value,name=value; a comma in a value is %2C.")
+    if settings.OTEL_EXPORTER_OTLP_PROTOCOL == "http/protobuf" and exporting.is_on() and not protobuf.is_installed():
+        errors.append(f"OTEL_EXPORTER_OTLP_PROTOCOL: {protobuf.MISSING}")
+    if settings.SENTRY_DSN and not sentry.is_installed():
+        errors.append(f"SENTRY_DSN: {sentry.MISSING}")
+    if not 0 <= settings.OTEL_TRACES_SAMPLER_ARG <= 1:
+        errors.append("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
     return errors
 
 

@@ -19,6 +19,7 @@ from whitenoise.compress import Compressor
 
 from workflow_platform.core import logs
 from workflow_platform.core.redis_server import RedisServer, parse_sentinels
+from workflow_platform.core.telemetry import exporting
 
 django_stubs_ext.monkeypatch()  # admin classes and querysets take type arguments
 
@@ -423,6 +424,20 @@ WEBHOOK_HISTORY_RETENTION_DAYS = _read(env.int, "WEBHOOK_HISTORY_RETENTION_DAYS"
 HOOK_REQUESTS_PER_SECOND = _read(env.float, "HOOK_REQUESTS_PER_SECOND", 0.0)
 HOOK_REQUESTS_PER_SECOND_AND_ADDRESS = _read(env.float, "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", 0.0)
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
+
+# --- Traces, under OpenTelemetry's own names (docs/tracing.md) -------------------------------------------------------
+OTEL_EXPORTER_OTLP_ENDPOINT = _read_url("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = _read_url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+OTEL_EXPORTER_OTLP_HEADERS = env.str("OTEL_EXPORTER_OTLP_HEADERS", "")
+OTEL_EXPORTER_OTLP_PROTOCOL = _read_choice("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", exporting.PROTOCOLS)
+OTEL_EXPORTER_OTLP_TIMEOUT = _read(env.int, "OTEL_EXPORTER_OTLP_TIMEOUT", 10_000)
+OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", "workflow-platform")
+OTEL_RESOURCE_ATTRIBUTES = env.str("OTEL_RESOURCE_ATTRIBUTES", "")
+OTEL_TRACES_SAMPLER = _read_choice("OTEL_TRACES_SAMPLER", "parentbased_always_on", exporting.SAMPLERS)
+OTEL_TRACES_SAMPLER_ARG = _read(env.float, "OTEL_TRACES_SAMPLER_ARG", 1.0)
+
+# --- Errors to Sentry (docs/tracing.md) ------------------------------------------------------------------------------
+SENTRY_DSN = env.str("SENTRY_DSN", "")
 
 # --- Logs (docs/logging.md) ------------------------------------------------------------------------------------------
 LOG_FORMAT = _read_choice("LOG_FORMAT", "text", logs.FORMATS)

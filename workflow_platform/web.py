@@ -33,6 +33,7 @@ from workflow_platform.core.availability import serve_requests
 from workflow_platform.core.logs import log_context, log_uncaught_exceptions, set_process_fields
 from workflow_platform.core.metrics import reporting
 from workflow_platform.core.requests.request_ids import REQUEST_ID, request_id_of
+from workflow_platform.core.telemetry import sentry
 from workflow_platform.serving import access_log
 from workflow_platform.serving.http_channel import RequestInput, StreamingHTTPFactory
 
@@ -262,6 +263,7 @@ class WebCommand(CommandLineInterface):
     def run(self, args: Any) -> None:
         """Read the arguments and serve."""
         set_process_fields(COMPONENT)
+        sentry.start(COMPONENT)
         log_uncaught_exceptions()
         super().run(args)
 

@@ -385,6 +385,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
                     by=request.user,
                     awaited=bool(body.validated_data.get("wait")),
                     key=key,
+                    traceparent=request.headers.get("traceparent", ""),
                 ),
             )
         except lifecycle.CannotStart as error:

@@ -36,6 +36,8 @@ from executions.nodes.used_parameters import UsedParameters, has_expressions
 from executions.waits import waits
 from executions.waits.item_children import ChildrenOfItems
 from workflow_platform.core.logs import log_context
+from workflow_platform.core.telemetry import exporting
+from workflow_platform.core.telemetry.trace_context import attempt_span
 
 logger = logging.getLogger(__name__)
 
@@ -186,9 +188,16 @@ class NodeAttempt:
             outcomes=active.outcomes,
             exchanges=active.exchanges,
             used=active.used,
+            traceparent=self._traceparent,
             files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )
+
+    def _traceparent(self) -> str:
+        """Return the header for requests of the attempt: a span of the execution's trace."""
+        row, execution = self._active.row, self._execution
+        span_id = attempt_span(execution.pk, row.node_id, row.run_index, row.attempt)
+        return exporting.outgoing(execution.trace_context, span_id)
 
 
 def run_node(

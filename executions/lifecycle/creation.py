@@ -28,6 +28,7 @@ from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workf
 from executions.nodes.registry import node_types
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.telemetry import trace_context
 
 HEAD_START = {
     Priority.HIGH.value: timedelta(seconds=60),
@@ -75,6 +76,8 @@ class NewExecution:
     key: concurrency_keys.ConcurrencyKey | None = None
     """The concurrency key, once `settle_keys` has evaluated it."""
     id: UUID = field(default_factory=uuid7)
+    traceparent: str = ""
+    """The caller's header of that name; ignored if it is not valid."""
 
     @property
     def its_version(self) -> WorkflowVersion | None:
@@ -196,12 +199,23 @@ def _row(new: NewExecution) -> Execution | CannotStart:
         parent=new.parent_run.execution if new.parent_run else None,
         parent_run=new.parent_run,
         depth=depth,
+        trace_parent=_trace_parent(new),
         rerun_of=new.rerun_of,
         rerun_from=new.rerun_from,
         replaced_input=new.replaced or None,
         rerun_choices=dict(new.choices) or None,
         attributes={key: value for old in new.reused for key, value in (old.run.attributes or {}).items()},
     )
+
+
+def _trace_parent(new: NewExecution) -> str:
+    """Return the span that starts the execution, as the row stores it."""
+    if (run := new.parent_run) is not None:
+        parent = run.execution
+        span = trace_context.attempt_span(parent.pk, run.node_id, run.run_index, run.attempt)
+        return parent.trace_context.at(span).stored()
+    caller = trace_context.parse(new.traceparent) if new.traceparent else None
+    return caller.stored() if caller else ""
 
 
 def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:

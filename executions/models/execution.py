@@ -16,6 +16,7 @@ from executions.models.workflow import Workflow, WorkflowVersion
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.ordered_json import OrderedJSONField
+from workflow_platform.core.telemetry.trace_context import TraceContext, from_stored
 
 STATUS_CHOICES = [(status.value, status.value.replace("_", " ")) for status in ExecutionStatus]
 ENDED = [status.value for status in ExecutionStatus if status.ended]
@@ -120,6 +121,14 @@ class Execution(models.Model):
         help_text="The node run that started it.",
     )
     depth = models.PositiveSmallIntegerField(default=0, help_text="The number of its ancestors.")
+    trace_parent = models.CharField(
+        max_length=52,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The span that started it, from the caller's `traceparent` or from its parent:"
+        " `trace-span-flags` (core.telemetry.trace_context). Empty: its own trace begins here.",
+    )
     rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns", db_index=False)
     rerun_from = models.CharField(max_length=100, blank=True, help_text="The node that the rerun starts from.")
     replaced_input = OrderedJSONField(
@@ -240,15 +249,22 @@ class Execution(models.Model):
     @classmethod
     def find_trace_id(cls, execution_id: UUID) -> UUID | None:
         """Return the trace id of an execution; None if it does not exist."""
-        execution = cls.objects.only("parent_id", "depth").filter(pk=execution_id).first()
+        execution = cls.objects.only("parent_id", "depth", "trace_parent").filter(pk=execution_id).first()
         return execution.trace_id if execution else None
+
+    @property
+    def trace_context(self) -> TraceContext:
+        """Return the context that the execution was started in."""
+        return from_stored(self.trace_parent) or TraceContext(self.trace_id.hex)
 
     @cached_property
     def trace_id(self) -> UUID:
-        """The id of the execution at the start of the chain: its own, unless another execution started it.
+        """The id of the trace: that of the caller's `traceparent`, or of the execution at the start of the chain.
 
-        Log lines carry it. A query is needed only for the sub-workflow of a sub-workflow.
+        Log lines carry it. A query is needed only for a sub-workflow of a sub-workflow from before `trace_parent`.
         """
+        if (context := from_stored(self.trace_parent)) is not None:
+            return UUID(context.trace_id)
         if self.parent_id is None:
             return self.id
         if self.depth <= 1:

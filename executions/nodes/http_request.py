@@ -135,7 +135,7 @@ def _call(
     pagination = parameters.pagination
     with AnswerFile(context, parameters.response, request.url) as answer:
         limits = context.cancelled, parameters.timeout_seconds, parameters.redirects
-        sender = RequestSender(credential, *limits, answer.receive)
+        sender = RequestSender(credential, *limits, answer.receive, context.traceparent())
         response = send_recorded(context, index, sender, request, answer)
         if parameters.fail_on_error_status and not (pagination and response.status in pagination.end_statuses):
             fail_on_status(request, response, parameters.redirects)

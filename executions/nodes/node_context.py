@@ -169,6 +169,8 @@ class NodeContext(Generic[P]):
     """What the node run sent to other systems and received so far."""
     used: UsedParameters = field(default_factory=UsedParameters)
     """The parameters that were resolved so far."""
+    traceparent: Callable[[], str] = str
+    """Returns the header `traceparent` for requests of the attempt; empty for none."""
     inline: bool = False
     """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
     raises BudgetExceeded, and runs again in a sandbox process."""

@@ -177,7 +177,7 @@ def _start(parent: Execution, run: NodeRun, wait: Wait, due: Sequence[Planned]) 
 
 
 def _create(parent: Execution, run: NodeRun, new: Sequence[NewExecution]) -> list[Execution | lifecycle.CannotStart]:
-    parent_run = NodeRun(pk=run.pk, execution=parent, node_id=run.node_id, run_index=run.run_index)
+    parent_run = NodeRun(pk=run.pk, execution=parent, node_id=run.node_id, run_index=run.run_index, attempt=run.attempt)
     for each in new:
         each.priority, each.mode, each.by, each.parent_run = parent.priority, parent.mode, parent.created_by, parent_run
     made = lifecycle.create_executions(new) if new else []

@@ -47,6 +47,7 @@ from workflow_platform.core import garbage_collection, jobs
 from workflow_platform.core.batching import BatchThread
 from workflow_platform.core.logs import execution_logging, log_uncaught_exceptions, set_process_fields
 from workflow_platform.core.metrics import reporting
+from workflow_platform.core.telemetry import sentry
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class ExecutionWorker(BaseWorker):
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = max(logging.WARNING, logger.getEffectiveLevel())  # RQ logs every job at INFO
         set_process_fields("worker", worker=worker_name())
+        sentry.start("worker")
         log_uncaught_exceptions()
         system_events.started(f"worker {worker_name()}")
         try:

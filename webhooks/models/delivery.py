@@ -33,6 +33,7 @@ class Origin(models.TextChoices):
     API = "api", _("A request to the API")
     NODE = "node", _("A send_webhook node")
     REPLAY = "replay", _("A replayed event")
+    TRACE = "trace", _("Spans for the collector of traces")
 
 
 class Rank(models.IntegerChoices):
@@ -64,7 +65,7 @@ class Delivery(models.Model):
         on_delete=models.CASCADE,
         related_name="deliveries",
         db_index=False,
-        help_text="Empty: a replayed event of the installation, which only the admin shows.",
+        help_text="Empty: of the installation (a replayed event, spans), which only the admin shows.",
     )
     lane_id = models.UUIDField()
     endpoint = models.ForeignKey(
@@ -172,6 +173,7 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["event_id"], name="delivery_of_event", condition=models.Q(event_id__isnull=False)),
             models.Index(fields=["ended_at"], name="delivery_ended", condition=models.Q(ended_at__isnull=False)),
+            models.Index(fields=["ended_at"], name="delivery_of_spans_ended", condition=models.Q(origin="trace")),
         ]
 
     def __str__(self) -> str:
@@ -228,6 +230,9 @@ class DeliveryAttempt(models.Model):
     first_byte_ms = models.FloatField(null=True)
     total_ms = models.FloatField(null=True)
     next_attempt_at = models.DateTimeField(null=True)
+    span_due = models.BooleanField(
+        default=False, db_default=False, help_text="It belongs to a trace, and its span is not exported yet."
+    )
 
     objects = DeliveryAttemptQuerySet.as_manager()
 
@@ -236,7 +241,10 @@ class DeliveryAttempt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["delivery", "number"], name="one_attempt_per_number"),
         ]
-        indexes = [models.Index(fields=["endpoint_id", "-id"], name="attempt_of_endpoint")]
+        indexes = [
+            models.Index(fields=["endpoint_id", "-id"], name="attempt_of_endpoint"),
+            models.Index(fields=["id"], name="attempt_span_due", condition=models.Q(span_due=True)),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.number}: {self.outcome}"

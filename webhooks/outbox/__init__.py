@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from webhooks.outbox.ad_hoc import AdHoc, BadAdHoc, create_ad_hoc
 from webhooks.outbox.fanout import deliver_events, deliver_to
+from webhooks.outbox.spans import create_for_collector
 from webhooks.outbox.withdrawal import CancelResult, Withdrawn, cancel, redeliver, withdraw
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Withdrawn",
     "cancel",
     "create_ad_hoc",
+    "create_for_collector",
     "deliver_events",
     "deliver_to",
     "redeliver",

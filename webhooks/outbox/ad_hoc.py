@@ -23,7 +23,7 @@ from workflow_platform.core.outbound.addresses import OutboundRefused, parse_url
 _METHOD = re.compile(r"[A-Z]{1,7}")
 _PORTS = {"http": 80, "https": 443}
 _MAX_HOST = 300
-_INSTALLATION = UUID(int=0)
+INSTALLATION = UUID(int=0)
 TIMEOUT_SECONDS = 15.0
 ED25519_PREFIX = "whsk_"
 
@@ -88,7 +88,7 @@ def create_ad_hoc(messages: Sequence[AdHoc]) -> list[Delivery]:
 
 def lane_id_of(workspace_id: UUID | None, url: str) -> UUID:
     """Return the lane id of a URL's origin in a workspace, or in the installation. Raises OutboundRefused."""
-    return uuid5(workspace_id or _INSTALLATION, _origin_of(url))
+    return uuid5(workspace_id or INSTALLATION, _origin_of(url))
 
 
 def _origin_of(url: str) -> str:

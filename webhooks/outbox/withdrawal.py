@@ -59,7 +59,7 @@ FROM found WHERE d.id = found.id RETURNING d.id, d.status, d.awaited
 _REDELIVER = """
 WITH found AS (
  SELECT d.id FROM webhooks_delivery d WHERE d.id = ANY(%(ids)s::uuid[])
-  AND d.status IN ('delivered', 'failed', 'cancelled')
+  AND d.status IN ('delivered', 'failed', 'cancelled') AND NOT (d.origin = 'trace' AND d.body = '')
   AND (d.endpoint_id IS NULL
    OR EXISTS (SELECT 1 FROM webhooks_endpoint e WHERE e.id = d.endpoint_id AND e.deleted_at IS NULL))
  ORDER BY d.id FOR UPDATE OF d

@@ -66,6 +66,13 @@ class ClaimedDelivery:
     receiver: ReceiverConfig
     lease_until: float
     """By `time.monotonic`: afterwards another process may claim it."""
+    traceparent: str = ""
+    """The header of that name, if the delivery is part of a trace that is exported."""
+
+    @property
+    def has_span(self) -> bool:
+        """Return whether its attempt is exported as a span."""
+        return self.traceparent.endswith("-01")
 
     @property
     def message_id(self) -> str:

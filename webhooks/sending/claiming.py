@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from webhooks.sending.allocation import Allocation, InFlight, LaneSnapshot, allocate
 from webhooks.sending.claimed_delivery import ClaimedDelivery, ReceiverConfig
 from webhooks.sending.lanes import open_lane, open_missing_lanes, reset_lane
+from webhooks.sending.traceparents import set_traceparents
 
 __all__ = ["ClaimResult", "Claimer", "is_something_due", "open_lane", "open_missing_lanes", "reset_lane"]
 
@@ -61,6 +62,7 @@ class Claimer:
         claimed = [_claimed(row, receivers[row[1]], began + settings.LEASE_SECONDS) for row in rows]
         claimed.sort(key=lambda each: (each.rank, each.due_at, each.id))
         _spend(allocations, claimed)
+        set_traceparents(claimed)
         return ClaimResult(claimed, allocations, again, bool(claimed) or not wrapped)
 
     def _lock_lanes(self) -> tuple[list[LaneSnapshot], bool]:

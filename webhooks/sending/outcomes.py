@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from webhooks.models import Delivery, DeliveryStatus
+from webhooks.models import Delivery, DeliveryStatus, Origin
 from webhooks.sending import circuit_breaker
 from webhooks.sending.circuit_breaker import Health
 from webhooks.sending.disabling import disable
@@ -73,6 +73,7 @@ def record(decisions: Sequence[RetryDecision]) -> Callable[[], None]:
         if awaited and status != DeliveryStatus.PENDING:
             ended.append(pk)
     _copy_attempts(recorded)
+    _forget_exported([each for each, _ in recorded])
     failing = _update_lanes([each for each, _ in recorded], now)
     gone = {each.claimed.receiver.endpoint_id for each, _ in recorded if each.gone}
 
@@ -129,10 +130,21 @@ def _update_deliveries(decisions: Sequence[RetryDecision], now: datetime) -> lis
         return list(cursor.fetchall())
 
 
+def _forget_exported(decisions: Sequence[RetryDecision]) -> None:
+    """Remove the spans that have arrived: they can be made again, and would fill the table."""
+    exported = [
+        each.claimed.id
+        for each in decisions
+        if each.claimed.origin == Origin.TRACE and each.status == DeliveryStatus.DELIVERED
+    ]
+    if exported:
+        Delivery.objects.filter(pk__in=exported).update(body="")
+
+
 _COPY = (
     "COPY webhooks_deliveryattempt (id, workspace_id, delivery_id, endpoint_id, number, outcome, started_at, url,"
     " request_headers, status_code, response_headers, response_body, response_truncated, error_class, error,"
-    " dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, next_attempt_at) FROM STDIN"
+    " dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, next_attempt_at, span_due) FROM STDIN"
 )
 
 
@@ -154,7 +166,7 @@ def _attempt_row(decision: RetryDecision, cancelled: bool) -> tuple[Any, ...]:
         outcome, attempt.started_at, attempt.url[:2000], orjson.dumps(attempt.request_headers).decode(),
         attempt.status, orjson.dumps(attempt.response_headers).decode(), attempt.response_body,
         attempt.response_truncated, attempt.error_class, decision.error.replace("\0", "�"), *astuple(attempt.timings),
-        None if cancelled else decision.due_at,
+        None if cancelled else decision.due_at, claimed.has_span,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from webhooks.models import AttemptOutcome, DeliveryAttempt, DeliveryStatus
 from webhooks.sending import claiming, outcomes
 from workflow_platform.core import jobs
 from workflow_platform.core.outbound.addresses import shown_url
+from workflow_platform.core.telemetry import exporting
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class _Lost:
     awaited: bool
     url: str
     losses: int
+    is_of_trace: bool
 
     @property
     def status(self) -> DeliveryStatus:
@@ -93,13 +95,15 @@ def _attempt(lost: _Lost, now: datetime) -> DeliveryAttempt:
         error_class="lost",
         error=LOST,
         next_attempt_at=now if lost.status == DeliveryStatus.PENDING else None,
+        span_due=lost.is_of_trace and exporting.is_on(),
     )
 
 
 _LOST = """
 SELECT d.id, d.workspace_id, d.endpoint_id, d.attempts_made, d.lease_expires_at - make_interval(secs => %s),
   d.cancel_requested, d.awaited, COALESCE(NULLIF(d.url, ''), e.url, ''),
-  (SELECT count(*) FROM webhooks_deliveryattempt a WHERE a.delivery_id = d.id AND a.outcome = 'lost')
+  (SELECT count(*) FROM webhooks_deliveryattempt a WHERE a.delivery_id = d.id AND a.outcome = 'lost'),
+  d.execution_id IS NOT NULL AND d.origin IN ('event', 'node')
 FROM webhooks_delivery d LEFT JOIN webhooks_endpoint e ON e.id = d.endpoint_id
 WHERE d.status = 'sending' AND d.lease_expires_at < statement_timestamp()
 ORDER BY d.lease_expires_at LIMIT %s FOR NO KEY UPDATE OF d SKIP LOCKED

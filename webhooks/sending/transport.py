@@ -18,12 +18,15 @@ from django.conf import settings
 
 from webhooks import signing
 from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, SealedSecrets
+from webhooks.sending import collector
 from webhooks.sending.claimed_delivery import ClaimedDelivery
 from workflow_platform.core import outbound
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, OutboundResponse, Timings
 from workflow_platform.core.outbound.addresses import MASK, shown_url
 from workflow_platform.core.secrets.encryption import CannotDecrypt
+from workflow_platform.core.telemetry.protobuf import ProtobufMissing
+from workflow_platform.core.telemetry.trace_context import HEADER as TRACEPARENT
 
 MOST_REDIRECTS = 3
 SHORTEST_SECRET = 4
@@ -65,10 +68,11 @@ def send(claimed: ClaimedDelivery, cancelled: threading.Event | None = None) -> 
     """Make one attempt. Errors of the receiver, the network or the configuration are results, not exceptions."""
     attempt = AttemptResult(datetime.now(UTC), shown_url(claimed.target))
     try:
-        secrets = claimed.secrets()
-        body = claimed.body.encode()
+        secrets = collector.address(claimed) if collector.is_for_collector(claimed) else claimed.secrets()
+        attempt.url = shown_url(secrets.url or claimed.target)
+        body = collector.encoded(claimed)
         url, headers = _request(claimed, secrets, attempt.started_at, body)
-    except (CannotDecrypt, signing.BadSecret) as error:
+    except (CannotDecrypt, signing.BadSecret, ProtobufMissing) as error:
         attempt.error_class, attempt.error = "refused", str(error)
         return attempt
     names = _secret_names(secrets)
@@ -85,6 +89,8 @@ def send(claimed: ClaimedDelivery, cancelled: threading.Event | None = None) -> 
         attempt.error = _redact(_URL.sub(lambda match: shown_url(match[0]), str(error)), spellings)
     else:
         _note_answer(attempt, answer, spellings)
+        if collector.is_for_collector(claimed):
+            collector.note_answer(answer)
     return attempt
 
 
@@ -104,6 +110,8 @@ def _request(
     headers = {"User-Agent": "workflow-platform-webhooks", **secrets.headers, **claimed.further_headers}
     if body:
         headers = _with(headers, "Content-Type", claimed.content_type, keep=True)
+    if claimed.traceparent:
+        headers = _with(headers, TRACEPARENT, claimed.traceparent, keep=True)
     url, auth = secrets.url or claimed.target, secrets.auth
     if isinstance(auth, BearerAuth):
         headers = _with(headers, "Authorization", f"Bearer {auth.token}")
@@ -155,6 +163,7 @@ def _sent(
             cut_body=True,
             cancelled=cancelled,
             repeatable=True,  # the receiver recognises a repeated webhook-id
+            configured=collector.is_for_collector(claimed),
         )
         location = answer.headers.get("location", "")
         if not claimed.receiver.follow_redirects or answer.status not in _FOLLOWED or not location:

@@ -24,6 +24,7 @@ from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
 from executions.notifications import clearing, emails
 from executions.notifications.consumer import NotificationThread
+from executions.otlp.consumer import TraceThreads
 from executions.rollups import RollupThread
 from executions.search import Indexer
 from executions.triggers import schedules
@@ -36,6 +37,7 @@ from webhooks.sending import sweeper
 from workflow_platform.core.accounts import audit, idempotency, invitations, login_limit, refresh_tokens, removal
 from workflow_platform.core.logs import log_uncaught_exceptions, set_process_fields
 from workflow_platform.core.metrics import reporting, store
+from workflow_platform.core.telemetry import sentry
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Command(BaseCommand):
         component = f"scheduler {worker_name()}"
         set_process_fields("scheduler")
         reporting.start("scheduler")
+        sentry.start("scheduler")
         log_uncaught_exceptions()
         system_events.started(component)
         Reports().start(stop)
@@ -70,6 +73,8 @@ class Command(BaseCommand):
         Upkeep().start()
         notifications = NotificationThread()
         notifications.start()
+        traces = TraceThreads()
+        traces.start()
         Indexer().start(stop)
         RollupThread().start()
         sweeps = [
@@ -108,6 +113,7 @@ class Command(BaseCommand):
                 connection.close()
                 stop.wait(RETRY_SECONDS)
         notifications.stop()
+        traces.stop()
         system_events.stopped(component)
 
 

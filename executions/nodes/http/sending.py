@@ -20,6 +20,7 @@ from executions.nodes.http.texts import ListFormat, encoded
 from executions.nodes.responses import response_of
 from workflow_platform.core import backoff, outbound
 from workflow_platform.core.secrets.secret_names import is_secret
+from workflow_platform.core.telemetry.trace_context import HEADER as TRACEPARENT
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_REDIRECTS = 10
@@ -56,6 +57,8 @@ class RequestSender:
     redirects: Redirects
     receiver: outbound.Receiver | None = None
     """Where the body of an answer goes."""
+    traceparent: str = ""
+    """The header of that name, unless the request has its own. It is not recorded: it differs from run to run."""
 
     def send(self, request: NodeRequest) -> outbound.OutboundResponse:
         """Return the answer, that of the last hop if redirects are followed. Raises NodeError."""
@@ -92,6 +95,8 @@ class RequestSender:
 
     def _send_once(self, request: NodeRequest, seconds: float) -> outbound.OutboundResponse:
         headers, query = request.headers, request.query
+        if self.traceparent and TRACEPARENT not in {name.lower() for name in headers}:
+            headers = headers | {TRACEPARENT: self.traceparent}
         if self.credential is not None and request.trusted:
             headers, query = self.credential.apply(request.url, headers, query)
             # The target of a redirect may repeat what the credential added to the query.

@@ -272,6 +272,7 @@ def _new(each: PendingRequest) -> NewExecution:
         id=each.id,
         key=each.key,
         files=each.files or (),
+        traceparent=each.request.headers.get("traceparent", ""),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 FIELDS = {
     "request_id": "The HTTP request or the WebSocket; the value of its X-Request-ID header.",
-    "trace_id": "The execution at the start of a chain: sub-workflows have the trace id of the execution above them.",
+    "trace_id": "The trace: the caller's `traceparent`, or the execution at the start of a chain of sub-workflows.",
     "execution_id": "The execution.",
     "workflow_id": "The workflow of the execution.",
     "workspace_id": "The workspace.",

@@ -98,11 +98,11 @@ def is_public(address: IPAddress) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def check_url(url: str, watch: Watch | None = None) -> tuple[str, int, list[IPAddress]]:
+def check_url(url: str, watch: Watch | None = None, *, configured: bool = False) -> tuple[str, int, list[IPAddress]]:
     """Return (host, port, addresses) of a URL that may be called. Raises OutboundRefused, or OutboundFailed if the
-    name does not resolve."""
-    _, host, port = parse_url(url)
-    return host, port, check_host(host, port, watch)
+    name does not resolve. A URL that the operator has `configured` may be called wherever it leads."""
+    _, host, port = parse_url(url, any_port=configured)
+    return host, port, _resolve(host, port, watch) if configured else check_host(host, port, watch)
 
 
 def check_urls_saved(urls: Iterable[str]) -> dict[str, str]:
@@ -130,9 +130,9 @@ def check_host(host: str, port: int, watch: Watch | None = None) -> list[IPAddre
     return addresses
 
 
-def parse_url(url: str) -> tuple[SplitResult, str, int]:
+def parse_url(url: str, *, any_port: bool = False) -> tuple[SplitResult, str, int]:
     """Return (parts, host, port) of a URL that can be read in one way only, the host as it goes to the resolver (IDNA).
-    Raises OutboundRefused, also for a port that is not of OUTBOUND_PORTS."""
+    Raises OutboundRefused, also for a port that is not of OUTBOUND_PORTS, unless `any_port`."""
     if "\\" in url or any(unicodedata.category(c) in _UNREADABLE for c in url):
         raise OutboundRefused("The URL contains a space, a control character or a backslash. Encode or remove it.")
     try:
@@ -148,7 +148,7 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
         raise OutboundRefused("The URL needs a host and must not contain a username or password.")
     if port is None:
         port = 443 if parts.scheme == "https" else 80
-    if not _port_is_open(port, tuple(settings.OUTBOUND_PORTS)):
+    if not any_port and not _port_is_open(port, tuple(settings.OUTBOUND_PORTS)):
         raise OutboundRefused(f"The port {port} is not allowed; OUTBOUND_PORTS can allow it.")
     return parts, _host(named, in_brackets="[" in parts.netloc), port
 

@@ -120,6 +120,7 @@ def send(
     repeatable: bool | None = None,
     cut_body: bool = False,
     receiver: Receiver | None = None,
+    configured: bool = False,
 ) -> OutboundResponse:
     """Send a request and read the whole response, within `timeout_seconds`.
 
@@ -127,19 +128,21 @@ def send(
     `repeatable` says that the receiver knows the request if it comes twice, so that it may go over a connection kept
     from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). With `cut_body` an
     answer that is larger than `max_body_bytes` is cut there instead of failing. A body that goes where `receiver` says
-    has no such limit, and the response is without it. Raises OutboundRefused for an address
-    that may not be called, OutboundFailed for whatever goes wrong on the way, with its timings, OutboundCancelled.
+    has no such limit, and the response is without it. `configured` says that the URL is a setting of the
+    operator, which may lead to any address and port; never pass it for the URL of a user. Raises OutboundRefused for an
+    address that may not be called, OutboundFailed for whatever goes wrong on the way, with its timings, and
+    OutboundCancelled.
     """
     began = time.monotonic()
     with _timed(began) as timings:
-        meant = parse_url(url)
+        meant = parse_url(url, any_port=configured)
         prepared = _prepare(method, _in_ascii(url, meant), params, headers or {}, body)
-        if _target(parse_url(str(prepared.url))) != _target(meant):
+        if _target(parse_url(str(prepared.url), any_port=configured)) != _target(meant):
             raise OutboundRefused("The URL is ambiguous: clients read it in different ways.")
         if repeatable is None:
             repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
         with watchdog().watching(timeout_seconds, cancelled) as watch:
-            host, port, addresses = check_url(str(prepared.url), watch)
+            host, port, addresses = check_url(str(prepared.url), watch, configured=configured)
             timings.dns = (time.monotonic() - began) * 1000
             try:
                 streamed = body if isinstance(body, OutboundBody) else None
