@@ -77,7 +77,7 @@ def stop_emails(request: HttpRequest, token: str) -> HttpResponse:
     recipient = unsubscribing.user_of(token)
     if recipient is not None and request.method == "POST":
         preferences.stop_emails(recipient)
-    context = {"recipient": recipient, "stopped": request.method == "POST", "page_data": {}}
+    context: dict[str, Any] = {"recipient": recipient, "stopped": request.method == "POST", "page_data": {}}
     return render(request, "executions/stop_emails.html", context, status=200 if recipient else 404)
 
 
