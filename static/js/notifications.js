@@ -4,14 +4,14 @@
  */
 import { markRead, notifications } from "./notification_panel.js";
 import { ask } from "./confirmation.js";
-import { byId, closest, formById, messageOf, query, request, send } from "./page.js";
-import { refreshTimes } from "./times.js";
+import { byId, closest, formById, messageOf, send } from "./page.js";
+import { onHtmx, refresher } from "./refresh.js";
 import { toast } from "./toast.js";
-import { gettext, ngettext } from "./translations.js";
+import { gettext } from "./translations.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 
-const PAUSE = 300; // ms in which notifications are collected
+const PAUSE = 300; // ms between two requests
 const list = byId("notifications");
 const isLater = new URLSearchParams(location.search).has("before"); // a page with older ones
 const rows = () => /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[data-id]")]);
@@ -70,39 +70,19 @@ formById("filters").addEventListener("change", () => formById("filters").request
 formById("filters").addEventListener("formdata", (event) => {
   for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
 });
-/** @type {HTMLElement[]} new rows that are not shown yet, the newest first */
-let held = [];
-let due = 0;
-
-/** Render the list again as the filters want it, and take from it what is new. */
-async function load() {
-  const response = await request(location.href).catch(() => null);
-  if (!response?.ok) return;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  const newest = rows().at(0)?.dataset.id ?? "";
-  const found = /** @type {HTMLElement[]} */ ([...page.querySelectorAll("#notifications [data-id]")]);
-  held = found.filter(({ dataset }) => (dataset.id ?? "") > newest);
-  if (!list.matches(":hover, :focus-within")) return insert();
-  const button = byId("show-new");
-  button.hidden = !held.length;
-  button.textContent = ngettext("Show {count} new notification", "Show {count} new notifications", held.length);
-}
-
-/** Put the new rows at the top. */
-function insert() {
-  if (held.length) query(list, ".notes").prepend(...held);
-  if (rows().length) list.querySelector(".empty")?.remove();
-  byId("read-all").hidden = !rows().length;
-  byId("show-new").hidden = true;
-  held = [];
-  refreshTimes();
-}
+const refresh = refresher("note-list", PAUSE);
+let toFirst = false; // the keyboard goes to the newest row
 
 byId("show-new").addEventListener("click", () => {
   if (isLater) return location.assign(location.pathname);
-  const [first] = held;
-  insert();
-  first?.querySelector("a")?.focus();
+  toFirst = true;
+  refresh();
+});
+onHtmx("afterSwap", () => {
+  byId("show-new").hidden = true;
+  byId("read-all").hidden = !rows().length;
+  if (toFirst) rows().at(0)?.querySelector("a")?.focus();
+  toFirst = false;
 });
 
 notifications.addEventListener("notifications", (event) => {
@@ -110,17 +90,13 @@ notifications.addEventListener("notifications", (event) => {
   const events = /** @type {CustomEvent} */ (event).detail;
   for (const { type, data } of events) {
     if (type === "notification.created") {
-      if (isLater) byId("show-new").hidden = false;
-      else {
-        clearTimeout(due);
-        due = setTimeout(load, PAUSE);
-      }
+      if (isLater || list.matches(":hover, :focus-within")) byId("show-new").hidden = false;
+      else refresh();
     } else {
-      for (const row of [...rows(), ...held]) {
+      for (const row of rows()) {
         const id = row.dataset.id ?? "";
         if (data.notifications.includes(id) || (data.through && id <= data.through)) settle(row);
       }
     }
   }
 });
-refreshTimes();
