@@ -24,6 +24,7 @@ urlpatterns = [
     path("trace/", trace_pages.find, name="trace-page"),
     path("approvals/", approvals.page, name="approvals"),
     path("notifications/", notifications.page, name="notifications"),
+    path("notifications/emails/<str:token>/", notifications.stop_emails, name="notification-emails"),
     path("credentials/", credentials.credentials, name="credentials"),
     path("login/", login, name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions.models import EmailChoice, MutedWorkflow, Workflow, WorkflowScope
+from executions.models import EmailChoice, MutedWorkflow, NotificationKind, Workflow, WorkflowScope
 from executions.notifications import preferences
 from workflow_platform.core.accounts import invitation_emails
 from workflow_platform.core.accounts.models import Membership, User
@@ -23,11 +23,25 @@ from workflow_platform.core.api.problems import Problem
 MOST_AT_ONCE = 100
 
 
+class EmailsByKindSerializer(BodySerializer):
+    """When notifications of single kinds are sent by email."""
+
+    closed = True
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return a field for each kind."""
+        return {
+            kind: serializers.ChoiceField(choices=EmailChoice.choices, required=False, allow_null=True)
+            for kind in NotificationKind.values
+        }
+
+
 class ChoicesSerializer(serializers.Serializer[Any]):
     in_page = serializers.BooleanField(help_text="Whether notifications are listed on the pages.")
     email = serializers.ChoiceField(
         choices=EmailChoice.choices, help_text="daily: at 08:00 in your time zone. What you have read is left out."
     )
+    emails = EmailsByKindSerializer(help_text="Kinds with another choice than `email`.")
     workflows = serializers.ChoiceField(
         choices=WorkflowScope.choices,
         help_text="Of which workflows failures and recoveries are notified. You own the workflows that you created; "
@@ -66,6 +80,9 @@ class _ChangeSerializer(BodySerializer):
 
     in_page = serializers.BooleanField(required=False)
     email = serializers.ChoiceField(choices=EmailChoice.choices, required=False)
+    emails = EmailsByKindSerializer(
+        required=False, help_text="Only the kinds that are given change; null: as `email` says."
+    )
     workflows = serializers.ChoiceField(choices=WorkflowScope.choices, required=False)
 
 

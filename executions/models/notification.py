@@ -181,6 +181,11 @@ class NotificationPreference(models.Model):
     email = models.CharField(
         max_length=10, choices=EmailChoice.choices, default=EmailChoice.OFF, db_default=EmailChoice.OFF
     )
+    emails = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="By kind of notification, when it is sent by email; kinds that are missing follow `email`.",
+    )
     workflows = models.CharField(max_length=5, choices=WorkflowScope.choices, default=WorkflowScope.OWN)
 
     class Meta:
@@ -192,6 +197,10 @@ class NotificationPreference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {'in page' if self.in_page else 'not in page'}"
+
+    def email_for(self, kind: str) -> EmailChoice:
+        """Return when notifications of a kind are sent by email."""
+        return EmailChoice(self.emails.get(kind, self.email))
 
 
 class MutedWorkflow(models.Model):

@@ -10,6 +10,7 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 
 from executions.models import NotificationEmail
+from executions.notifications import unsubscribing
 from executions.notifications.inbox import ShownNotification
 from workflow_platform.core.accounts.email_dates import date_and_time
 
@@ -23,14 +24,18 @@ def message_of(email: NotificationEmail, notes: Sequence[ShownNotification]) -> 
     subject = first if len(notes) == 1 else several
     settings_url = f"{settings.PUBLIC_URL}/account/#notifications"
     why = _("You chose to get notifications by email.")
-    change = _("Change this or switch it off: %(url)s") % {"url": settings_url}
+    change = _("Choose which emails you get: %(url)s") % {"url": settings_url}
+    stop_url = unsubscribing.link_for(email.recipient)
+    stop = _("Stop all of them, without signing in: %(url)s") % {"url": stop_url}
     all_of_them = _("All notifications: %(url)s") % {"url": f"{settings.PUBLIC_URL}/notifications/"}
-    text = "\n\n".join(_entry(note) for note in notes) + f"\n\n-- \n{why}\n{change}\n{all_of_them}\n"
+    text = "\n\n".join(_entry(note) for note in notes) + f"\n\n-- \n{why}\n{change}\n{stop}\n{all_of_them}\n"
     headers = {
         "Message-ID": f"<{email.pk}@{urlsplit(settings.PUBLIC_URL).hostname or 'localhost'}>",
         "Auto-Submitted": "auto-generated",
-        "List-Unsubscribe": f"<{settings_url}>",
+        "List-Unsubscribe": f"<{stop_url}>",
     }
+    if stop_url.startswith("https://"):  # RFC 8058 allows no other
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     sender = settings.DEFAULT_FROM_EMAIL or None
     return EmailMessage(subject, text, sender, [email.recipient.email], headers=headers)
 

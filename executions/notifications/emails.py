@@ -106,10 +106,13 @@ def _wanted(email: NotificationEmail) -> list[Notification]:
     """Return the notifications that the recipient may still see, has not read, and still wants by email."""
     if not email.recipient.is_active:
         return []
-    choices = preferences.email_choices(email.recipient)
-    rows = Notification.objects.allowed_for(email.recipient).unread().filter(email=email).order_by("pk")
-    wanted = {workspace for workspace, choice in choices.items() if choice != EmailChoice.OFF}
-    return list(rows.filter(workspace__in=wanted).select_related("workspace"))
+    chosen = preferences.chosen_by_workspace(email.recipient)
+    rows = Notification.objects.allowed_for(email.recipient).unread().filter(email=email, workspace__in=chosen)
+    return [
+        row
+        for row in rows.order_by("pk").select_related("workspace")
+        if row.workspace_id and chosen[row.workspace_id].email_for(row.kind) != EmailChoice.OFF
+    ]
 
 
 def _not_accepted(email: NotificationEmail, error: Exception, *, permanent: bool) -> None:

@@ -11,7 +11,7 @@ from django.db import transaction
 from executions.models import EmailChoice, MutedWorkflow, NotificationPreference, Workflow
 from workflow_platform.core.accounts.models import Membership, User
 
-FIELDS = ("in_page", "email", "workflows")
+FIELDS = ("in_page", "email", "emails", "workflows")
 MOST_MUTED = 1_000
 
 
@@ -31,10 +31,10 @@ def of_workspaces(user: User) -> list[tuple[Membership, NotificationPreference |
     return [(row, getattr(row, "notification_preference", None)) for row in rows.order_by("workspace__name", "pk")]
 
 
-def email_choices(user: User) -> dict[UUID, EmailChoice]:
-    """Return by workspace when the user wants email now."""
+def chosen_by_workspace(user: User) -> dict[UUID, NotificationPreference]:
+    """Return the preference that applies to each workspace of the user."""
     general = general_of(user)
-    return {member.workspace_id: EmailChoice((own or general).email) for member, own in of_workspaces(user)}
+    return {member.workspace_id: own or general for member, own in of_workspaces(user)}
 
 
 def muted_of(user: User) -> list[MutedWorkflow]:
@@ -50,20 +50,44 @@ def change(user: User, general: Mapping[str, Any], workspaces: Mapping[UUID, Map
 
     A workspace with None follows the general one again. The user is a member of each workspace.
     """
-    User.objects.select_for_update(of=["self"], no_key=True).get(pk=user.pk)  # two requests at once create one row
-    if general:
-        NotificationPreference.objects.update_or_create(user=user, membership=None, defaults=dict(general))
+    _lock(user)  # two requests at once create one row
     members = {row.workspace_id: row for row in Membership.objects.filter(user=user, workspace__in=workspaces)}
+    if general:
+        row = general_of(user)
+        _set(row, general)
+        row.save()
     for workspace, values in workspaces.items():
+        own = NotificationPreference.objects.filter(membership=members[workspace])
         if values is None:
-            NotificationPreference.objects.filter(membership=members[workspace]).delete()
-        else:
-            base = {field: getattr(general_of(user), field) for field in FIELDS}
-            NotificationPreference.objects.update_or_create(
-                membership=members[workspace],
-                defaults={"user": user, **values},
-                create_defaults={"user": user, **base, **values},
-            )
+            own.delete()
+            continue
+        row = own.first() or _copy(general_of(user), members[workspace])
+        _set(row, values)
+        row.save()
+
+
+@transaction.atomic
+def stop_emails(user: User) -> None:
+    """Send the user no notifications by email any more, of no workspace and no kind."""
+    _lock(user)
+    NotificationPreference.objects.filter(user=user).update(email=EmailChoice.OFF, emails={})
+
+
+def _lock(user: User) -> None:
+    User.objects.select_for_update(of=["self"], no_key=True).get(pk=user.pk)
+
+
+def _set(row: NotificationPreference, values: Mapping[str, Any]) -> None:
+    """Change fields. In `emails` the kinds that are given change; None: as `email` says."""
+    for field, value in values.items():
+        if field == "emails":
+            value = {kind: each for kind, each in (row.emails | value).items() if each is not None}
+        setattr(row, field, value)
+
+
+def _copy(general: NotificationPreference, membership: Membership) -> NotificationPreference:
+    values = {field: getattr(general, field) for field in FIELDS}
+    return NotificationPreference(user=general.user, membership=membership, **values)
 
 
 @transaction.atomic

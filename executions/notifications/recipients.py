@@ -41,7 +41,7 @@ class Audience:
         recipients = []
         for member in self._concerned(fact, self._members.get(fact.workspace_id, [])):
             preference = self._preference_of(member)
-            email = EmailChoice(preference.email)
+            email = preference.email_for(fact.kind)
             wanted = preference.in_page or email != EmailChoice.OFF
             if wanted and (member.user_id, fact.workflow_id) not in self._muted:
                 zone = member.user.time_zone

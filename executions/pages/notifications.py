@@ -9,10 +9,12 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
 
 from events import log
 from executions.models import Notification, NotificationKind
-from executions.notifications import inbox, user_stream
+from executions.notifications import inbox, preferences, unsubscribing, user_stream
 from workflow_platform.core.accounts.models import User, Workspace
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
@@ -66,6 +68,17 @@ def page(request: HttpRequest) -> HttpResponse:
         "page_data": {},
     }
     return render(request, "executions/notifications.html", context)
+
+
+@csrf_exempt  # mail programs ask for it (RFC 8058); the signed link is what authorises it
+@require_http_methods(["GET", "HEAD", "POST"])
+def stop_emails(request: HttpRequest, token: str) -> HttpResponse:
+    """Stop the emails of the user that the link was sent to. A GET only offers it: scanners of mail follow links."""
+    recipient = unsubscribing.user_of(token)
+    if recipient is not None and request.method == "POST":
+        preferences.stop_emails(recipient)
+    context: dict[str, Any] = {"recipient": recipient, "stopped": request.method == "POST", "page_data": {}}
+    return render(request, "executions/stop_emails.html", context, status=200 if recipient else 404)
 
 
 def bell(request: HttpRequest) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 /** The part of the account page that says what one is notified of: for all workspaces, for single ones, and muted ones. */
-import { byId, closest, element, fetchJson, messageOf, query, send } from "./page.js";
+import { byId, closest, element, fetchJson, findById, messageOf, query, send } from "./page.js";
 import { toast } from "./toast.js";
 import { gettext } from "./translations.js";
 
 /**
- * @typedef {{in_page: boolean, workflows: "own" | "all", email: string}} Choices
+ * @typedef {{in_page: boolean, workflows: "own" | "all", email: string, emails: Record<string, string | null>}} Choices
  * @typedef {Choices & {workspace: string, name: string, inherited: boolean}} OfWorkspace
  * @typedef {Choices & {email_problem: "" | "no_address" | "not_configured", workspaces: OfWorkspace[], muted: {workflow: string, name: string}[]}} Preferences
  */
@@ -21,6 +21,14 @@ const EMAILS = [["off", gettext("Never")], ["at_once", gettext("At once")], ["ho
   "daily",
   gettext("Once a day, at 08:00"),
 ]];
+const LIKE_EMAIL = "";
+/** @type {Record<string, string>} by kind */
+const KINDS = {
+  workflow_failed: gettext("A workflow begins to fail"),
+  workflow_recovered: gettext("A workflow works again"),
+  approval_waiting: gettext("An approval waits"),
+  endpoint_disabled: gettext("An endpoint is disabled"),
+};
 const PROBLEMS = {
   "": "",
   no_address: gettext("No email is sent: your account has no email address."),
@@ -48,7 +56,7 @@ function select(label, chosen, data, values) {
   return element("label", {}, label, element("select", data, ...options));
 }
 
-/** Return the selects of all workspaces, or of one. @param {string} label @param {string} workspace empty: all
+/** Return the fields of all workspaces, or of one. @param {string} label @param {string} workspace empty: all
  *  @param {Choices} choices @param {boolean} inherited */
 function selects(label, workspace, choices, inherited) {
   const levels = workspace
@@ -56,8 +64,28 @@ function selects(label, workspace, choices, inherited) {
     : LEVELS;
   const level = select(label, inherited ? LIKE_ALL : levelOf(choices), { "data-workspace": workspace }, levels);
   const pair = element("div", { class: "two" }, level);
-  if (!inherited) pair.append(select(gettext("By email"), choices.email, { "data-email": workspace }, EMAILS));
-  return pair;
+  if (inherited) return [pair];
+  pair.append(select(gettext("By email"), choices.email, { "data-email": workspace }, EMAILS));
+  return [pair, kinds(label, workspace, choices)];
+}
+
+/** Return the choices by kind, folded away while there are none. @param {string} label @param {string} workspace
+ *  @param {Choices} choices */
+function kinds(label, workspace, { emails }) {
+  const like = /** @type {[string, string]} */ ([LIKE_EMAIL, gettext("Like “By email”")]);
+  const key = `kinds ${workspace}`;
+  const open = Object.values(emails).some(Boolean) || Boolean(findById(key, HTMLDetailsElement)?.open);
+  const fields = Object.entries(KINDS).map(([kind, text]) =>
+    select(text, emails[kind] ?? LIKE_EMAIL, { "data-kind": kind, "data-of": workspace }, [like, ...EMAILS])
+  );
+  const details = element(
+    "details",
+    { id: key, class: "by-kind" },
+    element("summary", {}, gettext("Emails by kind: {workspace}", { workspace: label })),
+    element("div", { class: "two" }, ...fields),
+  );
+  details.toggleAttribute("open", open);
+  return details;
 }
 
 /** @param {Preferences} preferences */
@@ -66,9 +94,9 @@ function draw(preferences) {
   const own = single ? [] : preferences.workspaces;
   const problem = preferences.email_problem ? [element("small", {}, PROBLEMS[preferences.email_problem])] : [];
   query(root, "[data-choices]").replaceChildren(
-    selects(gettext("In all workspaces"), "", preferences, false),
+    ...selects(gettext("In all workspaces"), "", preferences, false),
     ...problem,
-    ...own.map((each) => selects(each.name, each.workspace, each, each.inherited)),
+    ...own.flatMap((each) => selects(each.name, each.workspace, each, each.inherited)),
   );
   const muted = preferences.muted.map(({ workflow, name }) => {
     const unmute = {
@@ -92,15 +120,20 @@ async function change(body, done) {
   } catch (error) {
     toast(messageOf(error), "failed");
   }
-  for (const [name, value] of Object.entries(focused)) query(root, `[data-${name}="${value}"]`).focus();
+  const place = Object.entries(focused).map(([name, value]) => `[data-${name}="${value}"]`).join("");
+  if (place) query(root, place).focus();
 }
 
 root.addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLSelectElement)) return;
-  const { workspace, email } = target.dataset;
+  const { workspace, email, kind, of } = target.dataset;
   const level = target.value === LIKE_ALL ? { inherit: true } : choicesOf(target.value);
-  const choices = email === undefined ? level : { email: target.value };
-  const place = workspace || email;
+  const choices = kind
+    ? { emails: { [kind]: target.value || null } }
+    : email === undefined
+    ? level
+    : { email: target.value };
+  const place = workspace || email || of;
   change(place ? { workspaces: [{ workspace: place, ...choices }] } : choices, gettext("Notifications saved."));
 });
 root.addEventListener("click", (event) => {

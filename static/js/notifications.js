@@ -1,14 +1,19 @@
-/** The page of all notifications: marks them as read, mutes workflows, and says when there are new ones. */
+/**
+ * The page of all notifications: marks them as read, mutes workflows, and shows new ones as they come; while somebody
+ * works in the list, a button shows them, so that no row moves under the pointer.
+ */
 import { markRead, notifications } from "./notification_panel.js";
 import { ask } from "./confirmation.js";
-import { byId, closest, findById, formById, messageOf, send } from "./page.js";
-import { refreshTimes } from "./times.js";
-import { toast, toastLater } from "./toast.js";
+import { byId, closest, formById, messageOf, send } from "./page.js";
+import { onHtmx, refresher } from "./refresh.js";
+import { toast } from "./toast.js";
 import { gettext } from "./translations.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 
+const PAUSE = 300; // ms between two requests
 const list = byId("notifications");
+const isLater = new URLSearchParams(location.search).has("before"); // a page with older ones
 const rows = () => /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[data-id]")]);
 
 /** Show a row as read. @param {HTMLElement} row */
@@ -49,13 +54,13 @@ async function mute(workflow, name) {
   toast(gettext("Muted: {name}.", { name }));
 }
 
-findById("read-all")?.addEventListener("click", async () => {
+byId("read-all").addEventListener("click", async () => {
   const newest = rows().at(0)?.dataset.id;
   if (!newest) return;
   try {
     await markRead({ through: newest });
-    toastLater(gettext("All notifications marked as read."));
-    location.reload();
+    rows().forEach(settle);
+    toast(gettext("All notifications marked as read."));
   } catch (error) {
     toast(messageOf(error), "failed");
   }
@@ -65,14 +70,29 @@ formById("filters").addEventListener("change", () => formById("filters").request
 formById("filters").addEventListener("formdata", (event) => {
   for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
 });
-byId("show-new").addEventListener("click", () => location.assign(location.pathname));
+const refresh = refresher("note-list", PAUSE);
+let toFirst = false; // the keyboard goes to the newest row
+
+byId("show-new").addEventListener("click", () => {
+  if (isLater) return location.assign(location.pathname);
+  toFirst = true;
+  refresh();
+});
+onHtmx("afterSwap", () => {
+  byId("show-new").hidden = true;
+  byId("read-all").hidden = !rows().length;
+  if (toFirst) rows().at(0)?.querySelector("a")?.focus();
+  toFirst = false;
+});
 
 notifications.addEventListener("notifications", (event) => {
   /** @type {Envelope[]} */
   const events = /** @type {CustomEvent} */ (event).detail;
   for (const { type, data } of events) {
-    if (type === "notification.created") byId("show-new").hidden = false;
-    else {
+    if (type === "notification.created") {
+      if (isLater || list.matches(":hover, :focus-within")) byId("show-new").hidden = false;
+      else refresh();
+    } else {
       for (const row of rows()) {
         const id = row.dataset.id ?? "";
         if (data.notifications.includes(id) || (data.through && id <= data.through)) settle(row);
@@ -80,4 +100,3 @@ notifications.addEventListener("notifications", (event) => {
     }
   }
 });
-refreshTimes();

@@ -22,6 +22,12 @@ def test_templates_and_modules_speak_the_language_of_the_browser(platform: Platf
     expect(page.locator("#graph .node").last).to_contain_text("2 Elemente")  # written by a module
     page.locator("summary", has_text="Kritischer Pfad").click()
     expect(page.locator("#critical-path")).to_contain_text("läuft")
+    for width, height in ((768, 700), (320, 640), (320, 256)):  # 320: WCAG 1.4.10, a window of 1280 px at 400 %
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate("scrollTo(0, 0)")
+        for name in ("Mehr", "Suche und Befehle"):
+            page.get_by_role("button", name=name).click(trial=True)  # nothing lies over it
+        assert page.evaluate("document.documentElement.scrollWidth") == width
     page.keyboard.press("Control+k")
     expect(page.get_by_role("dialog").get_by_role("combobox")).to_be_focused()
     expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()

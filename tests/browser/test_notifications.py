@@ -48,14 +48,20 @@ def test_the_bell_counts_live_and_what_is_read_on_one_page_is_read_on_all(platfo
     for page in (account, other):
         expect(page.locator("#bell-count")).to_be_hidden()
 
+    other.goto("/notifications/?kind=workflow_recovered")
+    account.goto("/notifications/")
+    account.locator("#notifications").hover()
     until(platform, execute(platform, workflow, {"fails": False}), "completed")
     expect(other.get_by_role("button", name="Notifications, 1 unread")).to_be_visible()
-    other.goto("/notifications/")
+    account.get_by_role("button", name="Show new notifications").click()  # rows do not move below the pointer
+    read = account.locator("#notifications li").first.get_by_role("button", name=f"Mark as read: {name} works again")
+    expect(read).to_have_count(1)
     row = other.locator("#notifications li").filter(has_text=f"{name} works again")
     expect(row).to_contain_text("It recovered after 1 failed execution.")
     row.get_by_role("button", name=f"Mute {name}").click()
     other.get_by_role("dialog").get_by_role("button", name="Mute").click()
     expect(other.locator("#toasts")).to_contain_text(f"Muted: {name}.")
     row.get_by_role("button", name=re.compile("Mark as read")).click()
+    expect(read).to_have_count(0)
     expect(row.get_by_role("button", name=re.compile("Mark as read"))).to_have_count(0)
     expect(account.locator("#bell-count")).to_be_hidden()

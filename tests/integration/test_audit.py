@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from events.bus.models import EventSubscription
+from events.bus.positions import update_fields
+from events.history.cursors import START
+from events.retention.models import RetentionPolicy
 from workflow_platform.core.accounts import audit
 from workflow_platform.core.accounts.models import AuditEntry, AuditKind, Membership, Role, User, Workspace
 
@@ -80,3 +85,47 @@ def test_an_entry_outlives_its_workspace_and_is_deleted_after_a_year() -> None:
     assert audit.sweep() == 0
     AuditEntry.objects.update(at=timezone.now() - audit.KEPT - timedelta(days=1))
     assert audit.sweep() == 1
+
+
+def test_what_staff_change_in_the_admin_site_is_recorded_without_values(client: Client) -> None:
+    root = User.objects.create_superuser("root", password=PASSWORD)
+    ben = User.objects.create_user("ben", password=PASSWORD)
+    lab = Workspace.objects.create(name="Lab", slug="lab")
+    member = Membership.objects.create(user=ben, workspace=lab, role=Role.ADMIN)
+    client.force_login(root)
+
+    def post(path: str, **values: Any) -> None:
+        answer = client.post(f"/admin/{path}", values)
+        assert answer.status_code == 302, answer.content.decode()[:3000]
+
+    def entries() -> list[tuple[Any, ...]]:
+        rows = AuditEntry.objects.filter(workspace_id=lab.pk).order_by("pk")
+        found = [(row.kind, row.subject, audit.details_of(row), row.actor_name) for row in rows]
+        rows.delete()
+        return found
+
+    post("events/retentionpolicy/add/", workspace=lab.pk, days=30)
+    policy = RetentionPolicy.objects.get()
+    post(f"events/retentionpolicy/{policy.pk}/change/", days=7)
+    model = "events.retentionpolicy"
+    assert entries() == [
+        ("admin.added", str(policy), model, "root"), ("admin.changed", str(policy), f"{model}: Days", "root"),
+    ]  # fmt: skip
+    new = "another long enough password"
+    post(f"accounts/user/{ben.pk}/password/", password1=new, password2=new, usable_password="true")
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.kind, entry.subject, entry.workspace_id) == ("admin.changed", "ben", lab.pk)
+    assert new not in json.dumps(entry.data)
+    entries()
+    chosen = {"action": "delete_selected", "post": "yes"}
+    post("accounts/membership/", **chosen, _selected_action=[member.pk])
+    post("events/retentionpolicy/", **chosen, _selected_action=[policy.pk])
+    subscription = EventSubscription.objects.create(name="mirror", workspace=lab, **update_fields(START))
+    post("events/eventsubscription/", action="move_to_now", _selected_action=[subscription.pk])
+    assert [row[:3] for row in entries()] == [
+        ("member.removed", "ben", "as admin"), ("admin.deleted", str(policy), model),
+        ("admin.action", str(subscription), "events.eventsubscription: move_to_now"),
+    ]  # fmt: skip
+    post("auth/group/add/", name="Operators")
+    (entry,) = AuditEntry.objects.filter(workspace_id=audit.NOWHERE)
+    assert (entry.kind, entry.subject, entry.actor) == ("admin.added", "Operators", root)

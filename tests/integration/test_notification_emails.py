@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ from uuid import uuid4
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from django.test import Client
 from django.utils import timezone
 
 from executions.models import EmailState, Notification, NotificationEmail, NotificationKind, NotificationPreference
@@ -103,13 +105,40 @@ def test_due_notifications_of_a_user_are_one_plain_email_that_says_how_to_switch
     assert "https://platform.example.com/account/#notifications" in text
 
 
+def test_the_link_of_an_email_stops_them_without_a_login_and_only_when_it_is_posted(
+    mail: MailServer, user: User, client: Client
+) -> None:
+    NotificationPreference.objects.update(emails={"workflow_failed": "hourly"})
+    notify(user, "Invoices")
+    deliver()
+    content = mail.envelopes[0].content
+    assert isinstance(content, bytes)
+    message: Any = message_from_bytes(content, policy=policy.default)
+    assert message["list-unsubscribe-post"] == "List-Unsubscribe=One-Click"
+    link = re.sub(r"\s", "", message["list-unsubscribe"]).strip("<>")
+    assert link in message.get_content()
+    path = link.removeprefix("https://platform.example.com")
+    assert b"Stop emails" in client.get(path).content
+    assert NotificationPreference.objects.get().email == "at_once"
+    strict = Client(enforce_csrf_checks=True)
+    for forged in (path.replace("/emails/", "/emails/1"), "/notifications/emails/1/"):
+        assert strict.post(forged).status_code == 404
+    assert NotificationPreference.objects.get().email == "at_once"
+    notify(user, "Orders")
+    stopped = strict.post(path, {"List-Unsubscribe": "One-Click"})
+    assert (stopped.status_code, b"No more notifications" in stopped.content) == (200, True)
+    chosen = NotificationPreference.objects.get()
+    assert (chosen.email, chosen.emails) == ("off", {})
+    assert deliver()[-1].state == EmailState.SKIPPED
+
+
 def test_what_is_not_due_yet_waits(mail: MailServer, user: User) -> None:
     row = notify(user, "Invoices")
     Notification.objects.filter(pk=row.pk).update(email_due_at=timezone.now() + timedelta(hours=1))
     assert deliver() == []
 
 
-@pytest.mark.parametrize("change", ["read", "left", "off", "no_address", "inactive"])
+@pytest.mark.parametrize("change", ["read", "left", "off", "kind_off", "no_address", "inactive"])
 def test_what_is_no_longer_wanted_is_not_sent(mail: MailServer, user: User, change: str) -> None:
     notify(user, "Invoices")
     if change == "read":
@@ -118,6 +147,8 @@ def test_what_is_no_longer_wanted_is_not_sent(mail: MailServer, user: User, chan
         Membership.objects.all().delete()
     elif change == "off":
         NotificationPreference.objects.update(email="off")
+    elif change == "kind_off":
+        NotificationPreference.objects.update(emails={"workflow_failed": "off"})
     else:
         User.objects.update(**({"email": ""} if change == "no_address" else {"is_active": False}))
     (email,) = deliver()

@@ -25,6 +25,7 @@ from executions.models import (
     Execution,
     MutedWorkflow,
     Notification,
+    NotificationKind,
     NotificationPreference,
     Trigger,
     Wait,
@@ -214,6 +215,20 @@ def test_a_muted_workflow_and_a_preference_silence_notifications(place: Place) -
 
 
 @COMMITS
+def test_each_kind_is_sent_by_email_as_chosen_for_it(place: Place) -> None:
+    eve = place.people["eve"]
+    kinds = {"workflow_failed": "off", "workflow_recovered": "at_once"}
+    NotificationPreference.objects.create(user=eve, email="daily", emails=kinds)
+    place.run(True)
+    place.run()
+    place.asking()
+    consume()
+    due = {row.kind: row.email_due_at for row in Notification.objects.filter(recipient=eve)}
+    assert due["workflow_failed"] is None
+    assert due["workflow_recovered"] < timezone.now() < due["approval_waiting"]
+
+
+@COMMITS
 def test_who_chose_email_only_gets_a_row_that_no_page_lists(place: Place) -> None:
     NotificationPreference.objects.create(user=place.people["eve"], in_page=False, email="at_once")
     place.run(True)
@@ -268,14 +283,20 @@ def test_preferences_are_changed_over_the_api_and_end_with_the_membership(place:
     def change(**body: Any) -> Any:
         return ask(token, "PATCH", path, body)
 
+    none = dict.fromkeys(NotificationKind.values)
     assert get(eve, path) == {
-        "in_page": True, "workflows": "own", "email": "off", "email_problem": "", "muted": [],
+        "in_page": True, "workflows": "own", "email": "off", "emails": none, "email_problem": "", "muted": [],
         "workspaces": [{"workspace": workspace, "name": "Tests", "inherited": True, "in_page": True,
-                        "workflows": "own", "email": "off"}]}  # fmt: skip
+                        "workflows": "own", "email": "off", "emails": none}]}  # fmt: skip
     shown = change(workflows="all", email="daily", workspaces=[{"workspace": workspace, "in_page": False}]).json()
     own = shown["workspaces"][0]
     assert (shown["workflows"], own["inherited"], own["in_page"], own["workflows"]) == ("all", False, False, "all")
     assert (shown["email"], own["email"]) == ("daily", "daily")
+    kinds = {"workflow_failed": "at_once", "endpoint_disabled": "off"}
+    shown = change(workspaces=[{"workspace": workspace, "emails": kinds}]).json()
+    assert (shown["emails"], shown["workspaces"][0]["emails"]) == (none, none | kinds)
+    shown = change(workspaces=[{"workspace": workspace, "emails": {"endpoint_disabled": None}}]).json()
+    assert shown["workspaces"][0]["emails"] == none | {"workflow_failed": "at_once"}
     shown = change(workspaces=[{"workspace": workspace, "inherit": True}], mute=[str(place.workflow.pk)]).json()
     assert (shown["workspaces"][0]["inherited"], shown["muted"][0]["name"]) == (True, "Invoices")
     assert change(unmute=[str(place.workflow.pk)]).json()["muted"] == []
@@ -286,6 +307,8 @@ def test_preferences_are_changed_over_the_api_and_end_with_the_membership(place:
         {"workspaces": [{"workspace": workspace}]},
         {"workflows": "none"},
         {"email": "weekly"},
+        {"emails": {"workflow_failed": "weekly"}},
+        {"emails": {"workflow_paused": "off"}},
         {"colour": "red"},
     ]
     for body in refused:

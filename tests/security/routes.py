@@ -320,6 +320,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 OPEN_TO_ALL = {
     "/login/", "/logout/", "/healthz", "/readyz", "/metrics", "/hooks/{path}", "/hooks/test/{path}",
     "/hooks/resume/{execution}/{signature}", "/invitations/{token}/", "/workspaces/choose/", "/favicon.ico",
+    "/notifications/emails/{token}/",
 }  # fmt: skip
 """Without a session or a token: they have tests of their own."""
 _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id": "workflow",

@@ -37,6 +37,19 @@ def test_a_style_sheet_takes_its_values_from_the_tokens(path: Path, kind: str) -
     assert [found.group() for found in re.finditer(LITERALS[kind], rules, re.IGNORECASE)] == []
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_table_has_a_name_and_its_column_headers_say_that_they_are(path: Path) -> None:
+    if "admin" in path.parts:
+        return
+    for table in re.findall(r"<table\b.*?</table>", path.read_text(), re.DOTALL):
+        head = re.search(r"<thead>.*</thead>", table, re.DOTALL)
+        if head is None:
+            continue
+        opening = re.sub(r"{%.*?%}", "", table).split(">")[0]
+        assert "aria-label" in opening or "<caption" in table
+        assert re.findall(r"<th(?=[\s>])(?![^>]*scope=)", head.group()) == []
+
+
 def test_pages_are_refreshed_by_htmx() -> None:
     for path in (ROOT / "static" / "js").glob("*.js"):
         assert not re.search(r"DOMParser|innerHTML|outerHTML", path.read_text()), path.name

@@ -102,6 +102,7 @@ class WorkspaceAdmin(LargeList, admin.ModelAdmin[Workspace]):
 
 @admin.register(Membership)
 class MembershipAdmin(LargeList, admin.ModelAdmin[Membership]):
+    audited = False  # as changes of members
     list_display = ["workspace", "user", "role", "created_at"]
     list_filter = ["role", WorkspaceFilter]
     id_fields = ["workspace"]
@@ -118,10 +119,11 @@ class MembershipAdmin(LargeList, admin.ModelAdmin[Membership]):
         data = {"from": form.initial["role"], "to": obj.role} if change else {"role": obj.role}
         audit.member_changed(kind, obj, cast(User, request.user), **data)
 
-    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        """End the membership, and record it."""
-        audit.member_changed(AuditKind.MEMBER_REMOVED, obj, cast(User, request.user), role=obj.role)
-        super().delete_model(request, obj)
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Record the memberships that end, before they do."""
+        for row in queryset:
+            audit.member_changed(AuditKind.MEMBER_REMOVED, row, cast(User, request.user), role=row.role)
+        return super().log_deletions(request, queryset)
 
 
 @admin.register(AuditEntry)
@@ -151,6 +153,7 @@ class AuditEntryAdmin(LargeList, admin.ModelAdmin[AuditEntry]):
 class ApiTokenAdmin(LargeList, admin.ModelAdmin[ApiToken]):
     """Tokens can be issued (and are shown once), listed and revoked, but not changed."""
 
+    audited = False  # as changes of tokens
     list_display = ["name", "hint", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user"]

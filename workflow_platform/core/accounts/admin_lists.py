@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from workflow_platform.core.accounts.admin_audit import AuditedAdmin
 from workflow_platform.core.accounts.models import Workspace
 
 MOST_LISTED = 2_000
@@ -46,7 +47,7 @@ def short_id(value: Any) -> str:
     return format_html('<span class="short-id" title="{}">…{}</span>', value, str(value)[-12:]) if value else "–"
 
 
-class LargeList:
+class LargeList(AuditedAdmin):
     """For a table that can become too long to be counted: the newest rows first, without sorting by other columns.
 
     A search finds an id in `id_fields`, an exact text in `exact_fields`, which all have an index, and a part of

@@ -1,15 +1,20 @@
 """Writes the audit log: in the transaction of the change, so that neither is there without the other.
 
 What concerns an account (tokens, password, failed sign-ins) is written for each workspace of the user, since it gives
-access to all of them. Entries are deleted after a year.
+access to all of them. What staff do in the admin site is written for the workspaces of the objects; without one, for
+NOWHERE, which only the admin site lists. Entries are deleted after a year.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import FieldError
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -28,6 +33,8 @@ KEPT = timedelta(days=365)
 FAILURES_EVERY = timedelta(hours=1)
 """The shortest time between two entries about failed sign-ins of one user: guesses do not fill the log."""
 MOST_WORKSPACES = 200
+MOST_OBJECTS = 20
+"""Of one entry: the ids of more are left out."""
 NOWHERE = UUID(int=0)
 SWEPT = 5_000
 
@@ -71,6 +78,35 @@ def sign_in_failed(user: User | None, network: str) -> None:
         _write(AuditKind.SIGN_IN_FAILED, workspaces, None, name, {"network": network})
 
 
+def changed_in_admin(kind: AuditKind, rows: Sequence[Model], by: User, **data: Any) -> None:
+    """Record what staff did with objects of one model in the admin site: which, and which fields changed; no values."""
+    model = type(rows[0])
+    by_workspace: dict[UUID, list[Model]] = defaultdict(list)
+    for row, workspaces in zip(rows, _owners_of(rows), strict=True):
+        for workspace in workspaces or [NOWHERE]:
+            by_workspace[workspace].append(row)
+    for workspace, own in by_workspace.items():
+        subject = str(own[0]) if len(own) == 1 else f"{len(own)} {model._meta.verbose_name_plural}"
+        objects = {"model": model._meta.label_lower, "objects": [str(row.pk) for row in own[:MOST_OBJECTS]]}
+        _write(kind, [workspace], by, subject[:254], objects | data)
+
+
+def _owners_of(rows: Sequence[Model]) -> list[list[UUID]]:
+    """Return the workspaces of each object."""
+    model = type(rows[0])
+    if isinstance(rows[0], User):
+        return [_workspaces_of(row) for row in rows if isinstance(row, User)]
+    if isinstance(rows[0], Workspace):
+        return [[row.pk] for row in rows]
+    found = model._default_manager.filter(pk__in=[row.pk for row in rows]).order_by()
+    path = getattr(found, "workspace_path", "workspace")
+    try:
+        owners = dict(found.values_list("pk", path))
+    except FieldError:  # it belongs to no workspace
+        return [[] for _ in rows]
+    return [[owner] if (owner := owners.get(row.pk)) else [] for row in rows]
+
+
 def details_of(entry: AuditEntry) -> str:
     """Return what a page shows beside the kind and the subject, in its language."""
     data = entry.data
@@ -84,6 +120,12 @@ def details_of(entry: AuditEntry) -> str:
             return _("“%(name)s” with %(scopes)s") % {"name": data["name"], "scopes": scopes}
         case AuditKind.SIGN_IN_FAILED:
             return _("from %(network)s") % {"network": _(network)} if network else ""
+        case AuditKind.ADMIN_CHANGED if data["fields"]:
+            return f"{data['model']}: {', '.join(data['fields'])}"
+        case AuditKind.ADMIN_ACTION:
+            return f"{data['model']}: {data['action']}"
+        case AuditKind.ADMIN_ADDED | AuditKind.ADMIN_CHANGED | AuditKind.ADMIN_DELETED:
+            return str(data["model"])
         case AuditKind.WORKSPACE_RENAMED:
             return _("was %(name)s") % {"name": before}
     return _("as %(role)s") % {"role": _(role)} if role else ""

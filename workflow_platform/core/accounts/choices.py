@@ -70,3 +70,7 @@ class AuditKind(models.TextChoices):
     TOKEN_REVOKED = "token.revoked", _("API token revoked")
     PASSWORD_CHANGED = "password.changed", _("Password changed")
     SIGN_IN_FAILED = "sign_in.failed", _("Sign-in failed")
+    ADMIN_ADDED = "admin.added", _("Added in the admin site")
+    ADMIN_CHANGED = "admin.changed", _("Changed in the admin site")
+    ADMIN_DELETED = "admin.deleted", _("Deleted in the admin site")
+    ADMIN_ACTION = "admin.action", _("Action in the admin site")
