@@ -94,6 +94,7 @@ class ExecutionWorker(BaseWorker):
         super().__init__(*args, **kwargs)
         self.log_job_description = self.log_result_lifespan = False
         self._taken: dict[str, ClaimedJob] = {}
+        self._actors: dict[UUID, ExecutionActor] = {}
         self._freed = threading.Event()
         self._dequeued: list[Job] = []
         self._stopping = threading.Event()
@@ -309,10 +310,14 @@ class ExecutionWorker(BaseWorker):
     # --- claims and completed jobs, in batches ----------------------------------------------------------------------
 
     def _claim(self, batch: Sequence[ClaimedJob]) -> None:
-        claimed = {
-            each.execution.pk: each
-            for each in recorder().claim([job.execution_id for job in batch], worker_name()).result()
-        }
+        # A second job of an execution that begins here is removed: it could not be told from the first.
+        beginning = {pk for pk, actor in list(self._actors.items()) if actor.is_beginning}
+        ids = [each.execution_id for each in batch if each.execution_id not in beginning]
+        found = lifecycle.read_new(ids, worker_name())
+        new = {each.execution.pk for each in found}
+        if others := [execution_id for execution_id in ids if execution_id not in new]:
+            found += recorder().claim(others, worker_name()).result()
+        claimed = {each.execution.pk: each for each in found}
         for claimed_job in batch:
             claim = claimed.pop(claimed_job.execution_id, None)
             if claim is None:  # it has ended, waits, or another worker holds it
@@ -320,13 +325,17 @@ class ExecutionWorker(BaseWorker):
                 continue
             claimed_job.workspace_id = claim.execution.workspace_id
             with execution_logging(claim.execution):
-                ExecutionActor(
+                actor = ExecutionActor(
                     driver(), claim, definition(claim.execution.version_id), self._on_closed(claimed_job)
-                ).start()
+                )
+                self._actors[claimed_job.execution_id] = actor
+                actor.start()
 
     def _on_closed(self, claimed_job: ClaimedJob) -> Callable[[ExecutionActor], None]:
         def on_closed(actor: ExecutionActor) -> None:
             claimed_job.error = actor.error
+            if self._actors.get(claimed_job.execution_id) is actor:
+                del self._actors[claimed_job.execution_id]
             self._finishes.put(claimed_job)
 
         return on_closed
