@@ -52,10 +52,12 @@ class ExecutionActor:
         claimed: ClaimedExecution,
         definition: Definition,
         on_closed: Callable[[ExecutionActor], None],
+        on_begun: Callable[[Callable[[], None]], None] = lambda then: then(),
     ) -> None:
-        """`on_closed` is called once, when the execution no longer runs in this process."""
+        """`on_closed` is called once, when the execution no longer runs in this process. `on_begun` is called when a
+        new execution goes on after its first turn, and calls what it is given before anything is done outside."""
         execution = claimed.execution
-        self._driver, self._definition, self._on_closed = driver, definition, on_closed
+        self._driver, self._definition, self._on_closed, self._on_begun = driver, definition, on_closed, on_begun
         self._workspace, self._execution = execution.workspace_id, execution
         self.lease: Lease = claimed.lease
         self.error: Exception | None = None
@@ -112,9 +114,9 @@ class ExecutionActor:
         self._mailbox.watch = heartbeats().hold(self)
         if self._closed:
             heartbeats().release(self.lease)
-        self.tell(self._on_begun)
+        self._on_begun(lambda: self.tell(self._go_outside))
 
-    def _on_begun(self) -> None:
+    def _go_outside(self) -> None:
         calls, self._after_begin = self._after_begin or [], None
         for call in calls:
             self._run_in_thread(call)
