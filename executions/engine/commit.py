@@ -25,6 +25,7 @@ from executions.lifecycle import Change, ClaimedExecution, Lease
 from executions.lifecycle.attribute_rows import write_attributes
 from executions.lifecycle.deliveries import withdraw
 from executions.models import Wait
+from workflow_platform.core.postgresql import prepared
 
 logger = logging.getLogger(__name__)
 
@@ -160,27 +161,30 @@ def write_rows(changes: Sequence[Change], held: Set[Lease]) -> tuple[set[UUID], 
     return stale, [event for change in valid for event in change.events]
 
 
+_LOCK = f"""
+WITH locked AS MATERIALIZED (
+  SELECT id, fencing_token, worker,
+    status = '{ExecutionStatus.RUNNING.value}' AND lease_expires_at > clock_timestamp() AS holds,
+    status = '{ExecutionStatus.QUEUED.value}' AND admitted_at IS NOT NULL AND started_at IS NULL
+      AND cancel_requested_at IS NULL AS is_new
+  FROM executions_execution WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
+) SELECT pg_current_xact_id()::text, locked.* FROM (VALUES (1)) AS this LEFT JOIN locked ON true
+"""  # noqa: S608
+
+
 def _lock(execution_ids: set[UUID], beginning: Set[Lease]) -> tuple[set[Lease], str]:
     """Lock the executions, in id order. Returns the leases that hold, with those of `beginning` that can be taken, and
     the id of the transaction."""
     held: set[Lease] = set()
     new: dict[UUID, int] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, fencing_token, worker, status = %s AND lease_expires_at > clock_timestamp(),"
-            " status = %s AND admitted_at IS NOT NULL AND started_at IS NULL AND cancel_requested_at IS NULL"
-            " FROM executions_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-            [ExecutionStatus.RUNNING.value, ExecutionStatus.QUEUED.value, list(execution_ids)],
-        )
-        for id_, token, worker, holds, is_new in cursor.fetchall():
-            if is_new:
-                new[id_] = token
-            elif holds and (lease := Lease(id_, token, worker)) not in beginning:  # a lease is not taken twice
-                held.add(lease)
-        cursor.execute("SELECT pg_current_xact_id()::text")
-        (transaction_id,) = cursor.fetchone()
+    rows = prepared.fetch(_LOCK, [list(execution_ids)])
+    for _, id_, token, worker, holds, is_new in rows:
+        if is_new:
+            new[id_] = token
+        elif holds and (lease := Lease(id_, token, worker)) not in beginning:  # a lease is not taken twice
+            held.add(lease)
     held |= {lease for lease in beginning if new.get(lease.execution_id) == lease.fencing_token - 1}
-    return held, transaction_id
+    return held, rows[0][0]
 
 
 def _renew(execution_ids: Set[UUID]) -> None:

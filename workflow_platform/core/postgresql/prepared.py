@@ -7,7 +7,8 @@ needs a type that PostgreSQL can tell (`%s::uuid[]`).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -22,16 +23,28 @@ notices that only when it analyzes the table."""
 
 def fetch(statement: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement in the current transaction. Returns its rows."""
+    with _cursor(statement) as cursor:
+        cursor.execute(statement, parameters, prepare=True)
+        return cursor.fetchall() if cursor.description else []
+
+
+def run_each(statement: str, parameters: Sequence[Sequence[Any]]) -> None:
+    """Run a statement for each of the parameters, in one round trip, in the current transaction."""
+    with _cursor(statement) as cursor:
+        cursor.executemany(statement, parameters)
+
+
+@contextmanager
+def _cursor(statement: str) -> Iterator[psycopg.Cursor[Any]]:
     connection.ensure_connection()
     raw: Any = connection.connection
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
         _replan(raw, cursor)
         if isinstance(raw, GuardedConnection):
             raw.statement = statement
-        cursor.execute(statement, parameters, prepare=True)
+        yield cursor
         if isinstance(raw, GuardedConnection):
             raw.ran()
-        return cursor.fetchall() if cursor.description else []
 
 
 def _replan(raw: Any, cursor: psycopg.Cursor[Any]) -> None:
