@@ -66,7 +66,7 @@ class ExecutionActor:
         limit_ms = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
         self._state = ExecutionState(execution, claimed.lease, int(limit_ms), usual_duration(execution))
         in_context = partial(execution_logging, execution)
-        self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error, in_context, self._flush)
+        self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error, in_context, self._after_turn)
         self.tell = self._mailbox.tell
         self._journal = Journal(recorder(), self._state, partial(self.tell, self.advance), self._on_commit_failed)
         self._nodes = NodeRunner(
@@ -93,19 +93,20 @@ class ExecutionActor:
     def start(self) -> None:
         """Begin, or continue from the stored node runs."""
         self._driver.add(self)
-        if self.is_beginning:
-            self.tell(self._begin)
-        else:
-            self._mailbox.watch = heartbeats().hold(self)
+        go_on = self._resume
         if self._state.awaiting_cache:
             self._run_in_thread(self._look_up_cache)
-            self.tell(self.advance)
+            go_on = self.advance
+        if self.is_beginning:
+            self.tell(partial(self._begin, go_on))
         else:
-            self.tell(self._resume)
+            self._mailbox.watch = heartbeats().hold(self)
+            self.tell(go_on)
 
-    def _begin(self) -> None:
+    def _begin(self, go_on: Callable[[], None]) -> None:
         """Claim the execution in one commit with what its first turn does. Until then only its turns work for it."""
         self._journal.submit(lifecycle.begin(self._execution, self.lease), self._on_begin_committed)
+        go_on()
 
     def _on_begin_committed(self) -> None:
         self.is_beginning = False
@@ -118,8 +119,9 @@ class ExecutionActor:
 
     def _go_outside(self) -> None:
         calls, self._after_begin = self._after_begin or [], None
-        for call in calls:
-            self._run_in_thread(call)
+        if not self._state.is_over:
+            for call in calls:
+                self._run_in_thread(call)
 
     # --- messages, from any thread ---------------------------------------------------------------------------------
 
@@ -149,8 +151,8 @@ class ExecutionActor:
     def _tell_attempt_ended(self, active: ActiveNodeRun, outcome: NodeOutcome) -> None:
         self.tell(partial(self._on_attempt_ended, active, outcome))
 
-    def _flush(self) -> None:
-        self._journal.flush()
+    def _after_turn(self, turn_follows: bool) -> None:
+        self._journal.flush(turn_follows=turn_follows)
 
     def _on_commit_failed(self) -> None:
         self._state.lease_lost = True
@@ -286,7 +288,7 @@ class ExecutionActor:
         """Write what a node logs, and the outcomes of its items, while it runs."""
         if not self._state.is_over:
             self._journal.submit(change, on_commit)
-            self._flush()  # from a thread without turns
+            self._journal.flush()  # from a thread without turns
 
     def _write_progress(self, active: ActiveNodeRun, done: int, failed: int) -> None:
         if not self._state.is_over and (change := self._nodes.progress(active, done, failed)) is not None:

@@ -12,8 +12,8 @@ from executions.engine.recorder import Recorder, copied
 from executions.engine.state import MAX_UNCOMMITTED, ExecutionState
 from executions.lifecycle import Change
 
-HOLD_SECONDS = 0.004
-"""A change waits at most for so long, and for the end of a change that follows it, until it is passed on."""
+HOLD_SECONDS = 0.02
+"""Changes younger than this wait for the next turn if it follows at once."""
 
 OnCommit = Callable[[], None]
 
@@ -21,9 +21,9 @@ OnCommit = Callable[[], None]
 class Journal:
     """Submits the changes of one execution to the recorder, in order, and counts those that are not committed yet.
 
-    The changes of a turn are submitted as one, by `flush` at its end: what a turn does costs one commit, and one turn
-    of the recorder. A change that cannot be committed ends the execution in this process: later changes rest on it, so
-    none of them is written, and the execution is recovered from its last checkpoint.
+    The changes of a turn are submitted as one, by `flush` at its end, and cost one commit. A change that cannot be
+    committed ends the execution in this process: later changes rest on it, so none of them is written, and the
+    execution is recovered from its last checkpoint.
     """
 
     def __init__(
@@ -38,33 +38,32 @@ class Journal:
         self._lock = threading.Lock()
         self._closed = False
         self._held: Change | None = None
-        self._held_count, self._held_since, self._held_bytes = 0, 0.0, 0
+        self._held_count, self._held_bytes, self._held_since = 0, 0, 0.0
         self._on_commit: list[OnCommit] = []
 
     def submit(self, change: Change, on_commit: OnCommit | None = None) -> None:
         """Submit a change with the others of the turn. `on_commit` is called, in the recorder's thread, once it is
         committed. The rows are copied: the caller may change them afterwards."""
         change.node_runs = [copied(run) for run in change.node_runs]
-        size, now = size_of(change), time.monotonic()
+        size = size_of(change)
         with self._lock:
             self._state.uncommitted += 1
             if self._held is not None and self._held_bytes + size > BULKY_BYTES:
                 self._flush()
             if self._held is None:
-                self._held, self._held_since = change, now
+                self._held, self._held_since = change, time.monotonic()
             else:
                 self._held += change
             self._held_count += 1
             self._held_bytes += size
             if on_commit is not None:
                 self._on_commit.append(on_commit)
-            if now - self._held_since > HOLD_SECONDS:
-                self._flush()
 
-    def flush(self) -> None:
+    def flush(self, *, turn_follows: bool = False) -> None:
         """Pass the changes on that have been submitted."""
         with self._lock:
-            self._flush()
+            if not turn_follows or time.monotonic() - self._held_since > HOLD_SECONDS:
+                self._flush()
 
     def _flush(self) -> None:
         """Pass the changes on. The lock, which the caller holds, keeps them in order."""

@@ -33,10 +33,10 @@ class Mailbox:
         workspace: Hashable,
         on_error: Callable[[Exception], None],
         in_context: Callable[[], AbstractContextManager[None]] = nullcontext,
-        after_turn: Callable[[], None] = lambda: None,
+        after_turn: Callable[[bool], None] = lambda turn_follows: None,
     ) -> None:
         """`on_error` is called with what a message raises. Each turn runs in a new `in_context()`, and `after_turn` is
-        called at its end, possibly while the next turn begins."""
+        called at its end, with whether messages are left; the next turn may have begun."""
         self._after_turn = after_turn
         self._threads, self._workspace, self._on_error, self._in_context = threads, workspace, on_error, in_context
         self._messages: deque[Callable[[], None]] = deque()
@@ -56,7 +56,7 @@ class Mailbox:
     def _take_turn(self) -> None:
         with self._in_context():
             has_more = self._handle_messages()
-            self._after_turn()
+            self._after_turn(has_more)
         if has_more:
             self._threads.submit(self._take_turn, self._workspace)
 

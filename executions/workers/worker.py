@@ -344,6 +344,7 @@ class ExecutionWorker(BaseWorker):
         self._books.forget([claimed_job for claimed_job in batch if claimed_job.error is None])
         for claimed_job in batch:
             if (error := claimed_job.error) is not None:
+                claimed_job.registered = True  # from now on RQ has it among the failed ones
                 self._finalize_failure(
                     claimed_job.job, claimed_job.queue, claimed_job.execution, (type(error), error, error.__traceback__)
                 )
