@@ -3,11 +3,10 @@
 Other packages may use everything here.
 """
 
+from events.log.numbering import NewEvent, NewStream, StreamClosed, reserve_ids
 from events.log.writer import (
     BadSource,
-    NewEvent,
     NotInTransaction,
-    StreamClosed,
     add_sink,
     append,
     head,
@@ -20,6 +19,7 @@ from events.log.writer import (
 __all__ = [
     "BadSource",
     "NewEvent",
+    "NewStream",
     "NotInTransaction",
     "StreamClosed",
     "add_sink",
@@ -28,5 +28,6 @@ __all__ = [
     "open_stream",
     "open_streams",
     "remove_stream",
+    "reserve_ids",
     "restore",
 ]

@@ -14,6 +14,7 @@ workflows that have queued executions, not with the length of their queues.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,8 @@ from django.db import connection, transaction
 
 from executions.admission import after_commit, rq_queues
 from executions.domain.statuses import ExecutionStatus
+from executions.models import Execution
+from workflow_platform.core.postgresql import prepared
 
 ADMISSION_LOCK = 0x61646D69
 """Advisory lock: one process at a time counts and admits, so that no limit is exceeded."""
@@ -136,6 +139,27 @@ RETURNING e.id, CASE WHEN e.mode = 'live' THEN e.priority ELSE 'low' END, e.fenc
   e.workflow_id, e.started_at IS NULL, locked.keyed, locked.limited
 """  # noqa: S608 - nothing from outside is in it
 
+_ACTIVE_NOW = f"admitted_at IS NOT NULL AND status NOT IN ({', '.join(repr(status) for status in ENDED)})"
+"""ACTIVE without parameters: a prepared statement uses a partial index only for conditions that it spells out."""
+_ROOM = f"""
+WITH active AS MATERIALIZED (
+  SELECT workspace_id, count(*) AS n FROM executions_execution WHERE {_ACTIVE_NOW} GROUP BY 1
+), new AS MATERIALIZED (
+  SELECT * FROM unnest(%(workspaces)s::uuid[], %(counts)s::bigint[]) AS new(workspace_id, n)
+)
+SELECT clock_timestamp() WHERE
+  NOT EXISTS (SELECT 1 FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued')
+  AND NOT EXISTS (SELECT 1 FROM executions_execution
+    WHERE admitted_at IS NULL AND status IN ('waiting', 'paused') AND resume_at <= statement_timestamp())
+  AND NOT EXISTS (SELECT 1 FROM executions_workflow WHERE id = ANY(%(workflows)s::uuid[])
+    AND (max_concurrent IS NOT NULL OR max_concurrent_per_key IS NOT NULL OR rate_limit IS NOT NULL))
+  AND COALESCE((SELECT sum(n) FROM active), 0) + (SELECT sum(n) FROM new) <= %(cap)s::bigint
+  AND NOT EXISTS (SELECT 1 FROM new JOIN accounts_workspace s ON s.id = new.workspace_id
+    LEFT JOIN active a ON a.workspace_id = s.id
+    WHERE COALESCE(a.n, 0) + new.n > COALESCE(s.max_concurrent, %(workspace_cap)s::bigint))
+"""  # noqa: S608
+"""Whether new executions can be admitted with no other in the queue, to which a limit of its own applies."""
+
 _SPEND = f"""
 INSERT INTO executions_ratebucket AS b (workflow_id, began_at, starts, test_starts)
 SELECT w.id, date_bin(make_interval(secs => {RATE_PART}), clock_timestamp(), 'epoch'), %(starts)s, %(test_starts)s
@@ -160,13 +184,41 @@ def limit_parameters() -> dict[str, Any]:
 
 def admit_or_poke() -> None:
     """Admit within the caller's transaction if no other process is admitting; otherwise after the commit."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ADMISSION_LOCK])
-        (locked,) = cursor.fetchone()
-    if locked:
+    if _try_lock():
         _admit()
     else:
         transaction.on_commit(after_commit.admit)
+
+
+def admit_new(executions: Sequence[Execution]) -> bool:
+    """Admit executions that are about to be written, within the caller's transaction. Returns False, and admits none,
+    unless it is certain that a pass would admit them all: no other is queued, and no limit is near."""
+    if not all(execution.is_live for execution in executions) or not _try_lock():
+        return False
+    workspaces = Counter(execution.workspace_id for execution in executions)
+    found = prepared.fetch(
+        _ROOM,
+        {
+            "workspaces": list(workspaces),
+            "counts": list(workspaces.values()),
+            "workflows": list({execution.workflow_id for execution in executions}),
+            "cap": settings.PERF_MAX_CONCURRENT_EXECUTIONS,
+            "workspace_cap": settings.WORKSPACE_MAX_CONCURRENT_EXECUTIONS,
+        },
+    )
+    if not found:
+        return False
+    for execution in executions:
+        (execution.admitted_at,) = found[0]
+    jobs = [rq_queues.NextClaim.of(execution) for execution in executions]
+    transaction.on_commit(lambda: rq_queues.enqueue_quietly(jobs))
+    return True
+
+
+def _try_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ADMISSION_LOCK])
+        return bool(cursor.fetchone()[0])
 
 
 @transaction.atomic

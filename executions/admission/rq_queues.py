@@ -13,9 +13,10 @@ from uuid import UUID
 from django.utils import timezone
 from redis import Redis
 from redis.exceptions import RedisError
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.suspension import is_suspended
+from rq.utils import now
 
 from executions.admission.live_workers import count_live_workers
 from executions.models import Execution, Priority
@@ -99,24 +100,30 @@ def enqueue(claims: Iterable[NextClaim]) -> None:
     by_queue: dict[str, list[NextClaim]] = {}
     for claim in claims:
         by_queue.setdefault(claim.queue, []).append(claim)
-    with _queue("default").connection.pipeline(transaction=False) as pipeline:
+    with _connection().pipeline(transaction=False) as pipeline:
         for name, queue_claims in by_queue.items():
-            _queue(name).enqueue_many(
-                [
-                    Queue.prepare_data(
-                        JOB,
-                        (str(claim.execution_id),),
-                        job_id=claim.job_id,
-                        description=f"execution {claim.execution_id}",
-                        result_ttl=0,
-                        failure_ttl=FAILED_JOB_SECONDS,
-                        timeout=-1,
-                    )
-                    for claim in queue_claims
-                ],
-                pipeline=pipeline,
-            )
+            queue = _queue(name)
+            pipeline.sadd(Queue.redis_queues_keys, queue.key)
+            for claim in queue_claims:
+                _job(queue, claim).save(pipeline=pipeline)
+            pipeline.rpush(queue.key, *[claim.job_id for claim in queue_claims])
         pipeline.execute()
+
+
+def _job(queue: Queue, claim: NextClaim) -> Job:
+    """Return the job as `Queue.enqueue_many` would write it, in three commands instead of one."""
+    job = queue.create_job(
+        JOB,
+        (str(claim.execution_id),),
+        job_id=claim.job_id,
+        description=f"execution {claim.execution_id}",
+        result_ttl=0,
+        failure_ttl=FAILED_JOB_SECONDS,
+        timeout=-1,
+        status=JobStatus.QUEUED,
+    )
+    job.origin, job.enqueued_at = queue.name, now()
+    return job
 
 
 def without_job(executions: Sequence[Execution]) -> list[NextClaim]:

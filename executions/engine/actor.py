@@ -52,10 +52,12 @@ class ExecutionActor:
         claimed: ClaimedExecution,
         definition: Definition,
         on_closed: Callable[[ExecutionActor], None],
+        on_begun: Callable[[Callable[[], None]], None] = lambda then: then(),
     ) -> None:
-        """`on_closed` is called once, when the execution no longer runs in this process."""
+        """`on_closed` is called once, when the execution no longer runs in this process. `on_begun` is called when a
+        new execution goes on after its first turn, and calls what it is given before anything is done outside."""
         execution = claimed.execution
-        self._driver, self._definition, self._on_closed = driver, definition, on_closed
+        self._driver, self._definition, self._on_closed, self._on_begun = driver, definition, on_closed, on_begun
         self._workspace, self._execution = execution.workspace_id, execution
         self.lease: Lease = claimed.lease
         self.error: Exception | None = None
@@ -63,7 +65,8 @@ class ExecutionActor:
         self.next_due: float | None = None
         limit_ms = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
         self._state = ExecutionState(execution, claimed.lease, int(limit_ms), usual_duration(execution))
-        self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error, partial(execution_logging, execution))
+        in_context = partial(execution_logging, execution)
+        self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error, in_context, self._after_turn)
         self.tell = self._mailbox.tell
         self._journal = Journal(recorder(), self._state, partial(self.tell, self.advance), self._on_commit_failed)
         self._nodes = NodeRunner(
@@ -77,7 +80,12 @@ class ExecutionActor:
         )
         self._cache = ExecutionCache(execution, definition, has_begun=bool(claimed.runs))
         self._state.awaiting_cache = self._cache.enabled
+        self.is_beginning = claimed.begins
+        """The claim is not committed yet."""
+        self._after_begin: list[Callable[[], object]] | None = [] if claimed.begins else None
+        """The calls for threads that wait until the claim is committed; None once they are made."""
         self._closed = False
+        self._notified_status = ""
 
     def __repr__(self) -> str:
         return f"execution {self._execution.pk}"
@@ -85,12 +93,35 @@ class ExecutionActor:
     def start(self) -> None:
         """Begin, or continue from the stored node runs."""
         self._driver.add(self)
-        self._mailbox.watch = heartbeats().hold(self)
+        go_on = self._resume
         if self._state.awaiting_cache:
             self._run_in_thread(self._look_up_cache)
-            self.tell(self.advance)
+            go_on = self.advance
+        if self.is_beginning:
+            self.tell(partial(self._begin, go_on))
         else:
-            self.tell(self._resume)
+            self._mailbox.watch = heartbeats().hold(self)
+            self.tell(go_on)
+
+    def _begin(self, go_on: Callable[[], None]) -> None:
+        """Claim the execution in one commit with what its first turn does. Until then only its turns work for it."""
+        self._journal.submit(lifecycle.begin(self._execution, self.lease), self._on_begin_committed)
+        go_on()
+
+    def _on_begin_committed(self) -> None:
+        self.is_beginning = False
+        if self._state.is_over:  # most executions end in their first turn
+            return
+        self._mailbox.watch = heartbeats().hold(self)
+        if self._closed:
+            heartbeats().release(self.lease)
+        self._on_begun(lambda: self.tell(self._go_outside))
+
+    def _go_outside(self) -> None:
+        calls, self._after_begin = self._after_begin or [], None
+        if not self._state.is_over:
+            for call in calls:
+                self._run_in_thread(call)
 
     # --- messages, from any thread ---------------------------------------------------------------------------------
 
@@ -119,6 +150,9 @@ class ExecutionActor:
 
     def _tell_attempt_ended(self, active: ActiveNodeRun, outcome: NodeOutcome) -> None:
         self.tell(partial(self._on_attempt_ended, active, outcome))
+
+    def _after_turn(self, turn_follows: bool) -> None:
+        self._journal.flush(turn_follows=turn_follows)
 
     def _on_commit_failed(self) -> None:
         self._state.lease_lost = True
@@ -254,6 +288,7 @@ class ExecutionActor:
         """Write what a node logs, and the outcomes of its items, while it runs."""
         if not self._state.is_over:
             self._journal.submit(change, on_commit)
+            self._journal.flush()  # from a thread without turns
 
     def _write_progress(self, active: ActiveNodeRun, done: int, failed: int) -> None:
         if not self._state.is_over and (change := self._nodes.progress(active, done, failed)) is not None:
@@ -358,10 +393,15 @@ class ExecutionActor:
         self._on_closed(self)
 
     def _notify_waiters(self) -> None:
-        """Send the response or end to the web process that waits for it."""
-        responses.notify(self._execution.pk, self._nodes.outputs.state(self._execution))
+        """Send the response or end to the web process that waits for it: one message if both are in one commit."""
+        if self._notified_status != self._execution.status:
+            self._notified_status = self._execution.status
+            responses.notify(self._execution.pk, self._nodes.outputs.state(self._execution))
 
     def _run_in_thread(self, call: Callable[[], object]) -> None:
+        if self._after_begin is not None:
+            self._after_begin.append(call)
+            return
         self._driver.nodes.submit(partial(self._call, call), self._workspace, self._execution.pk)
 
     def _call(self, call: Callable[[], object]) -> None:

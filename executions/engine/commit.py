@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +21,11 @@ from executions import lifecycle
 from executions.domain.statuses import ExecutionStatus
 from executions.engine import kept_outcomes, rows, static_data
 from executions.engine.lease import worker_name
-from executions.lifecycle import Change, ClaimedExecution
+from executions.lifecycle import Change, ClaimedExecution, Lease
 from executions.lifecycle.attribute_rows import write_attributes
 from executions.lifecycle.deliveries import withdraw
 from executions.models import Wait
+from workflow_platform.core.postgresql import prepared
 
 logger = logging.getLogger(__name__)
 
@@ -119,14 +120,11 @@ def write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], trace: T
     execution_ids = {execution_id for claimed_ids, _, _ in claims for execution_id in claimed_ids}
     execution_ids.update(change.lease.execution_id for change in changes)
     began = time.monotonic()
-    with connection.cursor() as cursor:
-        tokens = _lock(execution_ids)
-        cursor.execute("SELECT pg_current_xact_id()::text")
-        (trace.transaction_id,) = cursor.fetchone()
+    held, trace.transaction_id = _lock(execution_ids, {c.lease for c in changes if c.begins})
     claims_taken = [lifecycle.take_leases(claimed_ids, worker) for claimed_ids, worker, _ in claims]
-    stale, events = write_rows(changes, tokens) if changes else (set(), [])
+    stale, events = write_rows(changes, held) if changes else (set(), [])
     if time.monotonic() - began > settings.HEARTBEAT_SECONDS:
-        _renew(tokens.keys() - stale)
+        _renew({lease.execution_id for lease in held} - stale)
     events = [event for _, claim_events in claims_taken for event in claim_events] + events
     if events:
         recorded = log.append(events)
@@ -135,12 +133,12 @@ def write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], trace: T
     return trace.written
 
 
-def write_rows(changes: Sequence[Change], tokens: Mapping[UUID, int]) -> tuple[set[UUID], list[NewEvent]]:
-    """Write the rows of the changes of executions that are locked; `tokens` are the fencing tokens of valid leases.
+def write_rows(changes: Sequence[Change], held: Set[Lease]) -> tuple[set[UUID], list[NewEvent]]:
+    """Write the rows of the changes of executions that are locked; `held` are the valid leases.
 
     Returns the executions whose lease no longer holds, and the events of the others.
     """
-    stale = {c.lease.execution_id for c in changes if tokens.get(c.lease.execution_id) != c.lease.fencing_token}
+    stale = {change.lease.execution_id for change in changes if change.lease not in held}
     valid = [change for change in changes if change.lease.execution_id not in stale]
     for change in valid:
         withdraw(change)
@@ -163,15 +161,30 @@ def write_rows(changes: Sequence[Change], tokens: Mapping[UUID, int]) -> tuple[s
     return stale, [event for change in valid for event in change.events]
 
 
-def _lock(execution_ids: set[UUID]) -> dict[UUID, int]:
-    """Lock the executions, in id order. Returns the fencing tokens of those whose lease still holds."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, fencing_token, status = %s AND lease_expires_at > clock_timestamp()"
-            " FROM executions_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-            [ExecutionStatus.RUNNING.value, list(execution_ids)],
-        )
-        return {id_: token for id_, token, holds in cursor.fetchall() if holds}
+_LOCK = f"""
+WITH locked AS MATERIALIZED (
+  SELECT id, fencing_token, worker,
+    status = '{ExecutionStatus.RUNNING.value}' AND lease_expires_at > clock_timestamp() AS holds,
+    status = '{ExecutionStatus.QUEUED.value}' AND admitted_at IS NOT NULL AND started_at IS NULL
+      AND cancel_requested_at IS NULL AS is_new
+  FROM executions_execution WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
+) SELECT pg_current_xact_id()::text, locked.* FROM (VALUES (1)) AS this LEFT JOIN locked ON true
+"""  # noqa: S608
+
+
+def _lock(execution_ids: set[UUID], beginning: Set[Lease]) -> tuple[set[Lease], str]:
+    """Lock the executions, in id order. Returns the leases that hold, with those of `beginning` that can be taken, and
+    the id of the transaction."""
+    held: set[Lease] = set()
+    new: dict[UUID, int] = {}
+    rows = prepared.fetch(_LOCK, [list(execution_ids)])
+    for _, id_, token, worker, holds, is_new in rows:
+        if is_new:
+            new[id_] = token
+        elif holds and (lease := Lease(id_, token, worker)) not in beginning:  # a lease is not taken twice
+            held.add(lease)
+    held |= {lease for lease in beginning if new.get(lease.execution_id) == lease.fencing_token - 1}
+    return held, rows[0][0]
 
 
 def _renew(execution_ids: Set[UUID]) -> None:

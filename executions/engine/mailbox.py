@@ -33,8 +33,11 @@ class Mailbox:
         workspace: Hashable,
         on_error: Callable[[Exception], None],
         in_context: Callable[[], AbstractContextManager[None]] = nullcontext,
+        after_turn: Callable[[bool], None] = lambda turn_follows: None,
     ) -> None:
-        """`on_error` is called with what a message raises. Each turn runs in a new `in_context()`."""
+        """`on_error` is called with what a message raises. Each turn runs in a new `in_context()`, and `after_turn` is
+        called at its end, with whether messages are left; the next turn may have begun."""
+        self._after_turn = after_turn
         self._threads, self._workspace, self._on_error, self._in_context = threads, workspace, on_error, in_context
         self._messages: deque[Callable[[], None]] = deque()
         self._scheduled = False
@@ -52,10 +55,13 @@ class Mailbox:
 
     def _take_turn(self) -> None:
         with self._in_context():
-            self._handle_messages()
+            has_more = self._handle_messages()
+            self._after_turn(has_more)
+        if has_more:
+            self._threads.submit(self._take_turn, self._workspace)
 
-    def _handle_messages(self) -> None:
-        """Handle messages until none is left or the turn has lasted long enough."""
+    def _handle_messages(self) -> bool:
+        """Handle messages until none is left or the turn has lasted long enough. Returns whether there are more."""
         until, handled, watch = time.monotonic() + TURN_SECONDS, 0, self.watch
         if watch is not None:
             watch.turn_begins()
@@ -67,12 +73,10 @@ class Mailbox:
                         watch.turn_ends()  # under the lock: the next turn may begin as soon as it is released
                     if is_empty:
                         self._scheduled = False
-                        return
-                    break
+                    return not is_empty
                 message = self._messages.popleft()
             handled += 1
             try:
                 message()
             except Exception as error:
                 self._on_error(error)
-        self._threads.submit(self._take_turn, self._workspace)

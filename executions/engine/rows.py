@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection
 from psycopg.types.json import Json, set_json_dumps
 
 from executions.domain.digests import AT_ONCE_BYTES, digest_of_outputs
 from executions.domain.items import fragment
 from executions.models import NodeRun
 from workflow_platform.core import exact_json
+from workflow_platform.core.postgresql import prepared
 
 set_json_dumps(exact_json.write)
 
@@ -39,15 +39,14 @@ def upsert_node_runs(runs: Sequence[NodeRun]) -> None:
         if run.output and not run.digest and run.output_bytes <= AT_ONCE_BYTES:
             run.digest = digest_of_outputs(run.output)
     values = [dict(zip(_COLUMNS, _columns_of(run), strict=True)) for run in runs]
-    with connection.cursor() as cursor:
-        cursor.execute(_UPSERT, [orjson.dumps(values, default=fragment).decode()])
+    prepared.fetch(_UPSERT, [orjson.dumps(values, default=fragment).decode()])
 
 
 _EXPRESSIONS = {
     # A wait may have been resolved in the meantime.
-    "resume_by": "resume_at = LEAST(resume_at, %s)",
+    "resume_by": "resume_at = LEAST(resume_at, %s::timestamptz)",
     # The pause may have been withdrawn in the meantime; waits resolved until now are read when the execution resumes.
-    "resume_unless_paused": "resume_at = CASE WHEN pause_request IS NULL THEN %s END",
+    "resume_unless_paused": "resume_at = CASE WHEN pause_request IS NULL THEN %s::timestamptz END",
 }
 
 
@@ -57,8 +56,7 @@ def update_executions(fields: Mapping[UUID, Mapping[str, Any]]) -> None:
     for execution_id, values in fields.items():
         row = [Json(v) if isinstance(v, dict) else v for v in values.values()]
         by_columns.setdefault(tuple(values), []).append([*row, execution_id])
-    with connection.cursor() as cursor:
-        for columns, parameters in by_columns.items():
-            parts = [_EXPRESSIONS.get(c, f"{c} = %s") for c in columns]
-            statement = f"UPDATE executions_execution SET {', '.join(parts)} WHERE id = %s"  # noqa: S608
-            cursor.executemany(statement, parameters)
+    for columns, parameters in by_columns.items():
+        parts = [_EXPRESSIONS.get(c, f"{c} = %s") for c in columns]
+        statement = f"UPDATE executions_execution SET {', '.join(parts)} WHERE id = %s"  # noqa: S608
+        prepared.run_each(statement, parameters)

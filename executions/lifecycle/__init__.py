@@ -6,7 +6,7 @@ executions together.
 """
 
 from executions.lifecycle.base import Change, Lease, event, summary, without_response
-from executions.lifecycle.claiming import ClaimedExecution, take_leases
+from executions.lifecycle.claiming import ClaimedExecution, begin, read_new, take_leases
 from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
 from executions.lifecycle.creation import (
     CannotStart,
@@ -40,6 +40,7 @@ __all__ = [
     "Lease",
     "NewExecution",
     "OldRun",
+    "begin",
     "cancel_node",
     "complete_node",
     "create_execution",
@@ -51,6 +52,7 @@ __all__ = [
     "key_ahead",
     "needs_key_ahead",
     "old_runs",
+    "read_new",
     "release_paused",
     "release_waiting",
     "request_cancel",

@@ -54,6 +54,8 @@ class Change:
     execution_fields: dict[str, Any] = field(default_factory=dict)
     cancels: dict[str, Any] | None = None
     """The request that cancels the execution: its deliveries are withdrawn, and the last event reports them."""
+    begins: bool = False
+    """It takes the lease of a new execution: it is written only if the execution can still be claimed."""
 
     def __iadd__(self, other: Change) -> Change:
         self.events += other.events
@@ -64,6 +66,7 @@ class Change:
         self.static_changes += other.static_changes
         self.execution_fields |= other.execution_fields
         self.cancels = self.cancels or other.cancels
+        self.begins = self.begins or other.begins
         return self
 
 

@@ -1,4 +1,7 @@
-"""Claims: a worker takes the leases of unheld executions, many in one transaction."""
+"""Claims: a worker takes the leases of unheld executions, many in one transaction.
+
+A new execution can be claimed together with what its first turn does, in one commit (`read_new`, `begin`; decision 67).
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,20 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from events.log import NewEvent
 from executions.admission import admission
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import stored_outputs
-from executions.lifecycle.base import Lease, event, failure_fields, finish_without_lease, transition
+from executions.lifecycle.base import Change, Lease, event, failure_fields, finish_without_lease, transition
 from executions.lifecycle.deliveries import withdrawn
 from executions.models import Execution, NodeRun, Trigger
+
+NEW_SECONDS = 4.0
+"""An execution that was admitted longer ago is claimed before it runs: the worker that took its first job may have died
+of it. Less than `rq_queues.TAKEN_GRACE`, after which the sweep enqueues it again."""
 
 
 @dataclass(slots=True)
@@ -27,6 +35,46 @@ class ClaimedExecution:
     execution: Execution
     lease: Lease
     runs: list[NodeRun]
+    begins: bool = False
+    """The lease is not taken yet: its first change is to do so (`begin`)."""
+
+
+def read_new(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
+    """Return those executions that nobody has claimed yet, with the leases that `begin` takes. Nothing is written."""
+    rows = (
+        Execution.objects.select_related("workflow")
+        .defer("workflow__description")
+        .filter(
+            pk__in=execution_ids,
+            status=ExecutionStatus.QUEUED,
+            started_at__isnull=True,
+            cancel_requested_at__isnull=True,
+            admitted_at__gt=Now() - timedelta(seconds=NEW_SECONDS),
+        )
+        .exclude(trigger=Trigger.RERUN)  # has node runs already
+    )
+    now = timezone.now()
+    claimed = []
+    for execution in rows:
+        _take(execution, ExecutionStatus.QUEUED, worker, now)
+        execution.started_at = now
+        lease = Lease(execution.pk, execution.fencing_token, worker)
+        claimed.append(ClaimedExecution(execution, lease, [], begins=True))
+    return claimed
+
+
+def begin(execution: Execution, lease: Lease) -> Change:
+    """A worker takes the lease of an execution from `read_new`. The change fails if another worker was faster, or if
+    the execution was cancelled or paused."""
+    data = {"worker": lease.worker, "fencing_token": lease.fencing_token, "nodes_total": execution.nodes_total}
+    fields = {
+        "status": ExecutionStatus.RUNNING.value,
+        "worker": lease.worker,
+        "fencing_token": lease.fencing_token,
+        "started_at": execution.started_at,
+        "lease_expires_at": timezone.now() + timedelta(seconds=settings.LEASE_SECONDS),
+    }
+    return Change(lease, [event(execution, "started", data)], execution_fields=fields, begins=True)
 
 
 def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[ClaimedExecution], list[NewEvent]]:

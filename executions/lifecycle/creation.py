@@ -133,20 +133,21 @@ def create_executions(executions: Sequence[NewExecution]) -> list[Execution | Ca
     """
     if not connection.in_atomic_block:
         settle_keys(executions)
-    return _create(executions)
-
-
-@transaction.atomic
-def _create(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]:
     rows = [_row(new) for new in executions]
-    pairs = [(new, row) for new, row in zip(executions, rows, strict=True) if isinstance(row, Execution)]
-    if not pairs:
-        return list(rows)
+    if pairs := [(new, row) for new, row in zip(executions, rows, strict=True) if isinstance(row, Execution)]:
+        _create(pairs)
+    return list(rows)
+
+
+@transaction.atomic(savepoint=False)
+def _create(pairs: Sequence[tuple[NewExecution, Execution]]) -> None:
     skipped, events = policies.apply([row for _, row in pairs])
-    names = [(f"execution:{row.pk}", row.workspace_id) for _, row in pairs]
-    streams = log.open_streams(names, [row.mode for _, row in pairs])
-    for (_, row), stream in zip(pairs, streams, strict=True):
-        row.stream = stream
+    streams = []
+    for id_, (_, row) in zip(log.reserve_ids(len(pairs)), pairs, strict=True):
+        row.stream_id = id_
+        streams.append(log.NewStream(id_, f"execution:{row.pk}", row.workspace_id, row.mode))
+    # Admitted with their first write if there is room for all, so that most executions need no second one.
+    is_admitted = not skipped and admission.admit_new([row for _, row in pairs])
     Execution.objects.bulk_create([row for _, row in pairs])
     write_attributes({row.pk: row.attributes for _, row in pairs})
     _share_files(pairs)
@@ -156,9 +157,9 @@ def _create(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]
         if (reason := skipped.get(row.pk)) is not None:
             events += finish_without_lease(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
             row.save()
-    log.append(events)
-    admission.admit_or_poke()
-    return list(rows)
+    log.append(events, opening=streams)
+    if not is_admitted:
+        admission.admit_or_poke()
 
 
 def _row(new: NewExecution) -> Execution | CannotStart:

@@ -14,8 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -24,11 +24,9 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq.command import parse_payload
 from rq.exceptions import StopRequested
-from rq.executions import Execution as RQExecution
 from rq.job import Job
 from rq.queue import Queue
 from rq.timeouts import TimerDeathPenalty
-from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
 from events.bus import system_events
@@ -43,6 +41,7 @@ from executions.engine.lease import heartbeats, worker_name
 from executions.engine.recorder import recorder
 from executions.models import Execution
 from executions.workers.resource_limits import Pressure
+from executions.workers.rq_books import Books, ClaimedJob
 from workflow_platform.core import garbage_collection, jobs
 from workflow_platform.core.batching import BatchThread
 from workflow_platform.core.logs import execution_logging, log_uncaught_exceptions, set_process_fields
@@ -68,22 +67,9 @@ REVERSED_EVERY = 8
 """Every n-th time the worker reads its queues in reverse order, so that jobs of a high priority do not starve admitted
 executions of a lower one."""
 
-
-@dataclass(slots=True)
-class ClaimedJob:
-    """A job that this worker has taken and registered with RQ."""
-
-    job: Job
-    queue: Queue
-    execution: RQExecution
-    error: BaseException | None = None
-    workspace_id: UUID | None = None
-    """The workspace of the execution, once it is claimed."""
-
-    @property
-    def execution_id(self) -> UUID:
-        """Return the execution's id, from the job's id."""
-        return rq_queues.execution_of(self.job.id)
+T = TypeVar("T")
+Registration = tuple[ClaimedJob, Callable[[], None] | None]
+"""A job to enter in RQ's registries, and what to call afterwards."""
 
 
 class ExecutionWorker(BaseWorker):
@@ -96,6 +82,8 @@ class ExecutionWorker(BaseWorker):
         super().__init__(*args, **kwargs)
         self.log_job_description = self.log_result_lifespan = False
         self._taken: dict[str, ClaimedJob] = {}
+        self._actors: dict[UUID, ExecutionActor] = {}
+        self._books = Books(self)
         self._freed = threading.Event()
         self._dequeued: list[Job] = []
         self._stopping = threading.Event()
@@ -116,6 +104,7 @@ class ExecutionWorker(BaseWorker):
         heartbeats()  # before `nice`: the companion keeps its priority
         os.nice(settings.WORKER_NICE)  # web processes and supervision go first
         self._claims = _batch_thread("claims", self._claim)
+        self._registrations = _batch_thread("registrations", self._register)
         self._finishes = _batch_thread("finishes", self._finish)
         threading.Thread(target=self._keep_alive, name="job heartbeats", daemon=True).start()
         self._pressure.start()
@@ -230,14 +219,14 @@ class ExecutionWorker(BaseWorker):
         return job
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Register the jobs with RQ, pass them on to be claimed, and return without waiting."""
+        """Tell RQ that the jobs have started, pass them on to be claimed, and return without waiting."""
         dequeued, self._dequeued = self._dequeued, []
         while True:
             try:
-                claimed_jobs = self._register_jobs(dequeued, queue)
+                claimed_jobs = self._start_jobs(dequeued, queue)
                 break
             except RedisError as error:
-                _warn_of_retry("jobs not registered in Redis", error, len(dequeued))
+                _warn_of_retry("start of jobs not recorded in Redis", error, len(dequeued))
                 self._state = WorkerStatus.IDLE  # the busy state was not written
                 time.sleep(RETRY_SECONDS)
         for one in claimed_jobs:
@@ -248,19 +237,13 @@ class ExecutionWorker(BaseWorker):
             else:
                 threading.Thread(target=self._run_job, args=(one, work), name=one.job.id, daemon=True).start()
 
-    def _register_jobs(self, dequeued: list[Job], queue: Queue) -> list[ClaimedJob]:
-        """Register the jobs with RQ in one round trip."""
-        claimed_jobs = []
-        with self.connection.pipeline() as pipeline:
-            for each in dequeued:
-                ttl = self.get_heartbeat_ttl(each)
-                execution = RQExecution.create(each, ttl, pipeline=pipeline, worker_name=self.name)
-                each.heartbeat(now(), ttl, pipeline=pipeline)
-                each.prepare_for_execution(self.name, pipeline=pipeline)
-                pipeline.persist(each.key)
-                claimed_jobs.append(ClaimedJob(each, queue, execution))
+    def _start_jobs(self, dequeued: list[Job], queue: Queue) -> list[ClaimedJob]:
+        with self.connection.pipeline(transaction=False) as pipeline:
+            claimed_jobs = self._books.start(dequeued, queue, pipeline)
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
             pipeline.execute()
+        if others := [each for each in claimed_jobs if not rq_queues.is_of_execution(each.job.id)]:
+            self._books.register(others)
         return claimed_jobs
 
     def _run_job(self, claimed_job: ClaimedJob, work: Callable[[threading.Event], None]) -> None:
@@ -322,37 +305,59 @@ class ExecutionWorker(BaseWorker):
     # --- claims and completed jobs, in batches ----------------------------------------------------------------------
 
     def _claim(self, batch: Sequence[ClaimedJob]) -> None:
-        claimed = {
-            each.execution.pk: each
-            for each in recorder().claim([job.execution_id for job in batch], worker_name()).result()
-        }
+        # A second job of an execution that begins here is removed: it could not be told from the first.
+        beginning = {pk for pk, actor in list(self._actors.items()) if actor.is_beginning}
+        ids = [each.execution_id for each in batch if each.execution_id not in beginning]
+        found = lifecycle.read_new(ids, worker_name())
+        new = {each.execution.pk for each in found}
+        if others := [execution_id for execution_id in ids if execution_id not in new]:
+            found += recorder().claim(others, worker_name()).result()
+        claimed = {each.execution.pk: each for each in found}
         for claimed_job in batch:
             claim = claimed.pop(claimed_job.execution_id, None)
             if claim is None:  # it has ended, waits, or another worker holds it
                 self._finishes.put(claimed_job)
                 continue
             claimed_job.workspace_id = claim.execution.workspace_id
+            if not claim.begins:
+                self._registrations.put((claimed_job, None))
             with execution_logging(claim.execution):
-                ExecutionActor(
-                    driver(), claim, definition(claim.execution.version_id), self._on_closed(claimed_job)
-                ).start()
+                actor = ExecutionActor(
+                    driver(),
+                    claim,
+                    definition(claim.execution.version_id),
+                    self._on_closed(claimed_job),
+                    partial(self._register_then, claimed_job),
+                )
+                self._actors[claimed_job.execution_id] = actor
+                actor.start()
+
+    def _register_then(self, claimed_job: ClaimedJob, then: Callable[[], None]) -> None:
+        self._registrations.put((claimed_job, then))
+
+    def _register(self, batch: Sequence[Registration]) -> None:
+        """Enter jobs that go on after their first turn in RQ's registries, then let them begin what has effects."""
+        with _outliving_redis("registration of jobs"):
+            self._books.register([claimed_job for claimed_job, _ in batch])
+        for _, then in batch:
+            if then is not None:
+                then()
 
     def _on_closed(self, claimed_job: ClaimedJob) -> Callable[[ExecutionActor], None]:
         def on_closed(actor: ExecutionActor) -> None:
             claimed_job.error = actor.error
+            if self._actors.get(claimed_job.execution_id) is actor:
+                del self._actors[claimed_job.execution_id]
             self._finishes.put(claimed_job)
 
         return on_closed
 
     def _finish(self, batch: Sequence[ClaimedJob]) -> None:
-        """Remove jobs from RQ's registries, as `handle_job_success` does for a job without a result."""
-        with self.connection.pipeline() as pipeline:
-            for claimed_job in batch:
-                if claimed_job.error is None:
-                    self._forget(claimed_job, pipeline)
-            pipeline.execute()
+        """Remove jobs that have ended."""
+        self._books.forget([claimed_job for claimed_job in batch if claimed_job.error is None])
         for claimed_job in batch:
             if (error := claimed_job.error) is not None:
+                claimed_job.registered = True  # from now on RQ has it among the failed ones
                 self._finalize_failure(
                     claimed_job.job, claimed_job.queue, claimed_job.execution, (type(error), error, error.__traceback__)
                 )
@@ -362,21 +367,13 @@ class ExecutionWorker(BaseWorker):
         if not self.executions:
             self.set_state(WorkerStatus.IDLE)
 
-    def _forget(self, claimed_job: ClaimedJob, pipeline: Pipeline) -> None:
-        job, execution = claimed_job.job, claimed_job.execution
-        job.ended_at = now()
-        self.increment_successful_job_count(pipeline=pipeline)
-        self.increment_total_working_time(job.ended_at - (job.started_at or job.ended_at), pipeline)
-        job.started_job_registry.remove_execution(execution, pipeline=pipeline)
-        pipeline.srem(execution.worker_executions_key, execution.composite_key)
-        pipeline.delete(execution.key, job.execution_registry.key, job.key)
-
     def _keep_alive(self) -> None:
         """Send the heartbeats of jobs, so that RQ does not treat long executions as abandoned."""
         while True:
             time.sleep(self.job_monitoring_interval / 2)
             for claimed_job in list(self._taken.values()):
                 try:
+                    self._books.register([claimed_job])  # if Redis was away before
                     self.maintain_heartbeats(claimed_job.job, claimed_job.execution)
                 except RedisError as error:
                     logger.warning("heartbeats of jobs not sent: %s; trying again with the next round", error)
@@ -428,10 +425,10 @@ def _close_connection() -> None:
     connection.close()  # that of the calling thread; the bound method would be that of the thread that starts
 
 
-def _batch_thread(name: str, handle: Callable[[Sequence[ClaimedJob]], None]) -> BatchThread[ClaimedJob]:
+def _batch_thread(name: str, handle: Callable[[Sequence[T]], None]) -> BatchThread[T]:
     """Start a thread that calls `handle`, and calls it again while PostgreSQL or Redis is unavailable."""
 
-    def flush(batch: Sequence[ClaimedJob]) -> None:
+    def flush(batch: Sequence[T]) -> None:
         while True:
             try:
                 return handle(batch)
@@ -440,7 +437,7 @@ def _batch_thread(name: str, handle: Callable[[Sequence[ClaimedJob]], None]) -> 
                 connection.close()
                 time.sleep(RETRY_SECONDS)
 
-    def failed(batch: Sequence[ClaimedJob], error: Exception) -> None:
+    def failed(batch: Sequence[T], error: Exception) -> None:
         message = "%s given up; the scheduler queues their executions again"
         logger.error(message, name, exc_info=error, extra={"count": len(batch)})
 

@@ -74,8 +74,10 @@ WHERE r.id = answered.id AND r.status_code <> answered.status
 """
 
 
-def write(rows: Iterable[LoggedRequest]) -> None:
+def write(rows: Sequence[LoggedRequest]) -> None:
     """Write rows in the caller's transaction."""
+    if not rows:
+        return
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in rows:
             copy.write_row(

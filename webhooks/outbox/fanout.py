@@ -24,11 +24,12 @@ from webhooks import dispatcher
 from webhooks.models import Delivery, Endpoint, Ordering, Origin, Rank
 from webhooks.outbox.writing import DeliveryOptions, EndpointAddress, EventMessage, write
 from webhooks.validation import DELIVERED
+from workflow_platform.core.postgresql import prepared
 
 # All rows as one text, which is parsed only when it has changed.
 _LISTENING = (
-    "SELECT clock_timestamp(), string_agg(concat_ws(%s, id, workspace_id, method, ordering, event_types,"
-    " coalesce(workflow_id::text, '-')), %s) FROM webhooks_endpoint"
+    "SELECT clock_timestamp(), string_agg(concat_ws(%s::text, id, workspace_id, method, ordering, event_types,"
+    " coalesce(workflow_id::text, '-')), %s::text) FROM webhooks_endpoint"
     " WHERE workspace_id = ANY(%s::uuid[]) AND active AND deleted_at IS NULL"
 )
 _FIELD, _ROW = "\x1f", "\x1e"
@@ -122,9 +123,7 @@ def types_of(event_types: str) -> frozenset[str]:
 
 def _listening(workspaces: Collection[str]) -> tuple[_Listeners, datetime]:
     """Return the subscriptions of these workspaces, and the database's time."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LISTENING, [_FIELD, _ROW, list(workspaces)])
-        now, subscriptions = cursor.fetchone()
+    ((now, subscriptions),) = prepared.fetch(_LISTENING, [_FIELD, _ROW, list(workspaces)])
     return _parsed(subscriptions) if subscriptions else {}, now
 
 

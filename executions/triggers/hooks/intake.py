@@ -218,7 +218,7 @@ class _Intake:
         chosen = self._refusals.choose([row for row in rows if not row.accepted], now)
         logged = {row.id for row in rows if row.accepted} | {row.id for row in chosen}
         with transaction.atomic():
-            request_log.write(row for row in rows if row.id in logged)
+            request_log.write([row for row in rows if row.id in logged])
             records.append_test_events([each for each in tests if each.id in logged])
 
 
