@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from django.conf import settings
 
+from workflow_platform.core import spending
 from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.sandbox.process import SandboxProcess
 from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
@@ -63,11 +64,16 @@ class Pool:
                 raise _Overdue
 
         tick()
+        began = time.monotonic()
         try:
             with self._turns.place(group, queue, tick, most_waiting):
-                return self._run(task, tick)
+                spending.waited("sandbox", time.monotonic() - began)
+                reply = self._run(task, tick)
         except _Overdue:  # before its turn
+            spending.waited("sandbox", time.monotonic() - began)
             return Reply(failure="overdue")
+        spending.computed(reply.cpu_ms, reply.memory_bytes)
+        return reply
 
     def _run(self, task: Task, tick: Callable[[], None]) -> Reply:
         try:
