@@ -15,7 +15,7 @@ const WAITS = {
 /** @type {Record<string, string>} */
 const PHASES = {
   dns_ms: "DNS",
-  connect_ms: gettext("connecting"),
+  connect_ms: gettext("opening the connection"),
   tls_ms: "TLS",
   first_byte_ms: gettext("until the first byte"),
   transfer_ms: gettext("receiving the response"),

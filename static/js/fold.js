@@ -118,7 +118,7 @@ export function addRun(state, row, apart = false) {
     durationMs: row.duration_ms ?? undefined,
     cpuMs: row.cpu_ms,
     memoryBytes: row.memory_bytes,
-    cost: row.cost,
+    cost: row.cost ?? undefined,
     items: completed ? row.output_items : undefined,
     outputBytes: completed ? row.output_bytes : undefined,
     failedItems: row.failed_items,

@@ -74,7 +74,7 @@
  * @property {number} [durationMs] from its start to its end
  * @property {number} [cpuMs]
  * @property {number | null} [memoryBytes] the peak in a sandbox process
- * @property {NodeCost | null} [cost] over all attempts
+ * @property {NodeCost} [cost] over all attempts
  * @property {boolean} [fromCache]
  * @property {string | null} [reusedFrom] the execution whose saved output it reuses
  * @property {Failure | null} [error]

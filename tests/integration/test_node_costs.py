@@ -12,9 +12,7 @@ from tests.executing import events, execute, save, until
 from tests.workflows import edge, node
 from workflow_platform.installation.embedded import wait_until
 
-KEEP_20_MB = (
-    "let kept = []; for (let i = 0; i < 320; i++) kept.push('x'.repeat(65536) + i); return [{n: kept.length}];"
-)
+KEEP_20_MB = "let kept = []; for (let i = 0; i < 320; i++) kept.push('x'.repeat(65536) + i); return [{n: kept.length}];"
 
 
 def rows(platform: Platform, execution: str) -> dict[str, dict[str, Any]]:
