@@ -47,6 +47,7 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
             run["taken_from"] = data.get("taken_from")
             run["error"] = data["error"] if kind == "node_failed" else None
             run["from_cache"] = data.get("from_cache", run["from_cache"])
+            run["cost"] = data.get("cost")
             execution["attributes"] |= data.get("attributes") or {}
         elif kind in EXECUTION_STATUS:
             if kind == "queued":
@@ -88,6 +89,8 @@ def check(row: dict[str, Any], runs: list[dict[str, Any]], events: list[dict[str
     for run in runs:
         expected = folded[run["node"], run["run_index"]]
         assert [expected[name] for name in FOLDED] == [_as_in_events(run[name]) for name in FOLDED], run
+        if run["status"] in {"completed", "failed"}:
+            assert expected["cost"] == run["cost"], run
         if run["status"] == "completed":
             assert expected["output_items"] == run["output_items"], run
 
@@ -111,7 +114,7 @@ SELECT json_build_object(
         SELECT coalesce(json_agg(json_build_object(
             'node', node_id, 'run_index', run_index, 'status', status, 'attempt', attempt, 'error', error,
             'from_cache', from_cache, 'taken_from', taken_from, 'output_items', output_items,
-            'failed_items', failed_items
+            'failed_items', failed_items, 'cost', cost
         )), '[]') FROM executions_noderun WHERE execution_id = execution.id
     ),
     'events', (

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -46,6 +47,10 @@ Handler = Callable[[Sequence[RecordedEvent]], object]
 POLL_SECONDS = 0.5
 SOON_SECONDS = 0.05
 """The first pause after an event; pauses then grow."""
+FULL_LOOKS = 5
+"""A consumer in no hurry that finds the feed and the system stream unchanged reads the log only every so many looks."""
+NEWS_SECONDS = 10.0
+"""How long it reads the log at each look after a change: an older transaction may still hold events back."""
 RETRY_SECONDS = 1.0
 """The average pause between attempts to reach an unavailable server."""
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 60.0
@@ -81,7 +86,9 @@ def consume(
     `once` when no events are left. Waits while another process holds the lease or the database is unavailable.
 
     Events are handled at once. With `every`, a consumer that is in no hurry looks for them only after so many seconds,
-    and handles what has come together: each look costs several statements, at any number of events.
+    and handles what has come together: each look costs several statements, at any number of events. While nothing
+    happens, most looks only compare the heads of the feed and the system stream; other events, such as those of nodes
+    while their execution goes on for long, may then be found FULL_LOOKS times later.
 
     The handler runs in a transaction that begins with its first statement, so a handler that only calls other services
     holds none open. If it raises, its events are passed again, one at a time, with growing pauses; no event is skipped.
@@ -103,6 +110,8 @@ class _Consumer:
         self.me = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._holds = False
         self._failures = 0
+        self._heads: tuple[object, ...] = ()
+        self._heads_changed_at = 0.0
         self._single_events = 0
         """The number of events that are passed one by one, since their batch failed."""
 
@@ -206,7 +215,7 @@ class _Consumer:
                         continue
                     connection.close()
                     if every is not None:
-                        stop.wait(every)
+                        self._wait_for_news(every, stop)
                         continue
                     # The events behind a hint may have to wait for an older open transaction.
                     pause = SOON_SECONDS if handled or hinted else min(POLL_SECONDS, pause * 2)
@@ -214,6 +223,26 @@ class _Consumer:
                     hint.clear()
         finally:
             self._release()
+
+    def _wait_for_news(self, every: float, stop: threading.Event) -> None:
+        """Wait for the next look at the log: `every` seconds, or longer while nothing happens."""
+        for _ in range(FULL_LOOKS):
+            if stop.wait(every) or self._may_have_news():
+                return
+
+    def _may_have_news(self) -> bool:
+        """Return whether the feed, the system stream or the row has changed, or did so a moment ago."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_HEADS, [FEED, SYSTEM, self.name])
+                heads = cursor.fetchone()
+        except (DatabaseError, InterfaceError):
+            return True  # reading tells what is wrong
+        finally:
+            connection.close()
+        if heads != self._heads:
+            self._heads, self._heads_changed_at = heads, time.monotonic()
+        return time.monotonic() - self._heads_changed_at < NEWS_SECONDS
 
     def _step(self, stop: threading.Event) -> tuple[bool, bool]:
         """Handle one page. Returns whether it had events, and whether there are more to read now."""
@@ -292,6 +321,13 @@ class _Consumer:
         )
         connection.close()
         stop.wait(delay)
+
+
+_HEADS = """
+SELECT holder, transaction, stream_id, sequence,
+  (SELECT last_sequence FROM events_stream WHERE name = %s), (SELECT last_sequence FROM events_stream WHERE name = %s)
+FROM events_eventsubscription WHERE name = %s
+"""
 
 
 def _lease_end() -> object:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import TypedDict
 
 from workflow_platform.core.secrets.secret_names import masked, masked_text
 
@@ -145,6 +146,44 @@ class NodeRunRef(Payload):
     run_index: int
 
 
+class NodeWaits(TypedDict, total=False):
+    """Milliseconds that a node run waited, over all attempts; what is zero is missing."""
+
+    turn_ms: float
+    """For a thread of its worker."""
+    sandbox_ms: float
+    """For a sandbox process."""
+    credential_ms: float
+    """For a credential: its lock, or a token that is fetched."""
+    cache_ms: float
+    """For another execution that computed the same result."""
+    pause_ms: float
+    """Between attempts: for a retry, a time, a person, a child, or a delivery."""
+
+
+class NodeCalls(TypedDict, total=False):
+    """The outbound HTTP calls of a node run, over all attempts; what is zero is missing. The phases follow each other;
+    those of all calls are added up."""
+
+    count: int
+    repeated: int
+    """Requests that were sent again, since a kept connection was dead."""
+    dns_ms: float
+    connect_ms: float
+    tls_ms: float
+    first_byte_ms: float
+    """From the request until the headers of the response."""
+    transfer_ms: float
+    sent_bytes: int
+    """Of the bodies."""
+    received_bytes: int
+
+
+class NodeCost(TypedDict, total=False):
+    waits: NodeWaits
+    calls: NodeCalls
+
+
 class NodeStarted(NodeRunRef):
     attempt: int
     input_items: int
@@ -166,6 +205,8 @@ class NodeCompleted(NodeRunRef):
     """In a rerun: the node run of the old execution whose output was copied."""
     attributes: dict[str, str] | None = None
     """The attributes of the execution that it set."""
+    cost: NodeCost | None = None
+    """What it waited for, and its calls to other systems. Null: nothing worth mentioning."""
 
 
 class NodeFailed(NodeRunRef):
@@ -175,6 +216,7 @@ class NodeFailed(NodeRunRef):
     failed_items: int = 0
     on_error: Literal["stop", "continue", "route"]
     taken_from: str | None = None
+    cost: NodeCost | None = None
 
 
 class NodeRetrying(NodeRunRef):

@@ -22,6 +22,12 @@ KEPT = timedelta(days=30)
 """The row of an expired replay is kept this long without its events."""
 BATCH = 200
 SWEEP_SECONDS = 1.0
+NEXT_DUE = f"""
+SELECT min(CASE WHEN queued_at IS NULL OR queued_at < next_at THEN next_at
+  ELSE queued_at + interval '{QUEUED_GRACE.total_seconds()} seconds' END)
+FROM events_replay WHERE next_at IS NOT NULL AND state = 'running'
+"""  # noqa: S608 - constants of ours
+"""When `sweep_due` has something to do, as SQL."""
 
 
 def enqueue(ids: Collection[UUID]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import redis
 from rq import Worker
@@ -28,6 +29,12 @@ class Workers:
     starving: list[str] = field(default_factory=list)
 
 
+@cache
+def _client() -> redis.Redis:
+    """Return the client of this process, which keeps its connection: the workers are counted every few seconds."""
+    return patient_client()
+
+
 def count_live_workers() -> int | None:
     """Return the number of live workers; None if Redis does not respond."""
     workers = live_workers()
@@ -37,14 +44,14 @@ def count_live_workers() -> int | None:
 def live_workers() -> Workers | None:
     """Return the live workers; None if Redis does not respond."""
     try:
-        with patient_client() as client:
-            # Workers add themselves to RQ's list only at their start: after Redis was emptied the list stays empty,
-            # while the workers continue to send heartbeats.
-            keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
-            with client.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.hmget(key, "last_heartbeat", "death", STARVING_FIELD)
-                records = pipeline.execute()
+        client = _client()
+        # Workers add themselves to RQ's list only at their start: after Redis was emptied the list stays empty,
+        # while the workers continue to send heartbeats.
+        keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
+        with client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(key, "last_heartbeat", "death", STARVING_FIELD)
+            records = pipeline.execute()
     except redis.RedisError:
         return None
     since = datetime.now(UTC) - WORKER_SILENT

@@ -306,6 +306,26 @@ class DigestField(serializers.CharField):
         return keyed(value, self.context["digest_key"]) or None
 
 
+class NodeCostSerializer(serializers.Serializer[Any]):
+    waits = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        help_text="Milliseconds: `turn_ms` for a thread of its worker, `sandbox_ms` for a sandbox process,"
+        " `credential_ms` for a credential or its token, `cache_ms` for another execution that computed the"
+        " same result, `pause_ms` between attempts (a retry, a time, a person, a child, a delivery).",
+    )
+    calls = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        help_text="`count`, `repeated` (sent again, since a kept connection was dead), the phases `dns_ms`,"
+        " `connect_ms`, `tls_ms`, `first_byte_ms` and `transfer_ms` of all calls together, and `sent_bytes` and"
+        " `received_bytes` of their bodies.",
+    )
+
+    def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
+        return instance
+
+
 class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
     """A node run. The context has its `execution`, with the version."""
 
@@ -331,6 +351,22 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
     parameters_truncated = serializers.BooleanField(
         read_only=True, source="shown.parameters_truncated", help_text="Whether something was cut."
     )
+    cpu_ms = serializers.FloatField(
+        read_only=True,
+        allow_null=True,
+        help_text="CPU time of its threads and sandbox tasks, over all attempts. Null: unknown, as after a timeout.",
+    )
+    memory_bytes = serializers.IntegerField(
+        read_only=True,
+        allow_null=True,
+        help_text="The most memory that it used in a sandbox process. Null: it ran in threads that are shared.",
+    )
+    cost = NodeCostSerializer(
+        read_only=True,
+        allow_null=True,
+        source="shown_cost",
+        help_text="What it waited for and its outbound calls, over all attempts. What is zero is missing.",
+    )
     digest = DigestField(help_text="Equal for equal outputs within the workspace.")
     request_digest = DigestField(help_text="Equal for equal requests to other systems within the workspace.")
 
@@ -339,7 +375,8 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
         fields = [
             "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
             "output_bytes", "attributes", "digest", "request_digest", "failed_items", "error", "started_at", "ended_at",
-            "wake_at", "duration_ms", "cpu_ms", "memory_bytes", "parameters", "parameters_item", "parameters_truncated",
+            "wake_at", "duration_ms", "cpu_ms", "memory_bytes", "cost", "parameters", "parameters_item",
+            "parameters_truncated",
         ]  # fmt: skip
 
     def to_representation(self, instance: NodeRun) -> dict[str, Any]:

@@ -49,4 +49,4 @@ def _save(operation: BulkOperation, leased: QuerySet[BulkOperation], ids: Sequen
 
 
 _operations = LeasedOperations(KIND, BulkOperation, "created_by", _step)
-enqueue, sweep, work = _operations.enqueue, _operations.sweep, _operations.work
+enqueue, sweep, work, NEXT_DUE = _operations.enqueue, _operations.sweep, _operations.work, _operations.next_due

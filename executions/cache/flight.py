@@ -19,6 +19,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from executions.cache.store import RESOLVED, Away, Store, lock_ms, store
+from workflow_platform.core import spending
 from workflow_platform.core.backoff import around, exponential
 from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.redis_server import server
@@ -86,7 +87,8 @@ def ask(kind: Kind, key: str, ttl: int, cancelled: threading.Event) -> Hit | Fli
             return Flight(key, ttl, token)
         if _may_wait().acquire(blocking=False):
             try:
-                waited = _wait(results, kind, key, ttl, token, cancelled)
+                with spending.waiting("cache"):
+                    waited = _wait(results, kind, key, ttl, token, cancelled)
             finally:
                 _may_wait().release()
             if waited is not None:

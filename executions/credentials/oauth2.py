@@ -21,7 +21,7 @@ from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from executions.domain.credential_types import OAuth2ClientCredentials
-from workflow_platform.core import outbound
+from workflow_platform.core import outbound, spending
 from workflow_platform.core.redis_server import patient_client
 from workflow_platform.core.secrets import encryption
 
@@ -63,7 +63,7 @@ def token(
     cached = None if fresh else _cached(name)
     if cached is not None and cached != refused:
         return cached
-    with _locked(name, cancelled):
+    with spending.waiting("credential"), _locked(name, cancelled):
         cached = None if fresh else _cached(name)  # the previous holder of the lock may have fetched it
         if cached is not None and cached != refused:
             return cached

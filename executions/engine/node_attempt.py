@@ -6,7 +6,6 @@ This module writes nothing.
 from __future__ import annotations
 
 import logging
-import resource
 import threading
 import time
 from collections.abc import Callable
@@ -28,14 +27,16 @@ from executions.engine.flow import Ready
 from executions.engine.outputs import pack_outputs
 from executions.engine.pairings import LatestOutputs, NodeNames, PairedOutputs, PastRuns
 from executions.engine.result_cache import is_cached, run_cached
+from executions.engine.run_cost import RunCost
 from executions.models import Execution, NodeRun
-from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
+from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.exchanges import Exchanges
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, OutcomeKeeper
 from executions.nodes.used_parameters import UsedParameters, has_expressions
 from executions.waits import waits
 from executions.waits.item_children import ChildrenOfItems
 from workflow_platform.core.logs import log_context
+from workflow_platform.core.spending import Spending, collecting
 from workflow_platform.core.telemetry import exporting
 from workflow_platform.core.telemetry.trace_context import attempt_span
 
@@ -67,6 +68,8 @@ class ActiveNodeRun:
     """What it sent to other systems and received, over all attempts."""
     used: UsedParameters = field(default_factory=UsedParameters)
     """The parameters that its attempt has resolved."""
+    cost: RunCost = field(default_factory=RunCost)
+    """What it has cost, over all attempts."""
 
     @property
     def taken_over(self) -> list[UUID]:
@@ -82,8 +85,10 @@ class NodeOutcome:
     error: Exception | None
     duration_ms: float
     """Of the attempt alone, while its node runs."""
-    cpu_ms: float = 0
-    memory_bytes: int = 0
+    cpu_ms: float | None = None
+    """Of its thread and of its sandbox tasks; None: unknown."""
+    spending: Spending = field(default_factory=Spending)
+    """What it waited for and sent to other systems, and the memory of its sandbox tasks."""
     sizes: dict[str, int] = field(default_factory=dict)
     """Bytes of JSON of each output of the result."""
     parameters: dict[str, Any] | None = None
@@ -212,33 +217,32 @@ def run_node(
     Errors are returned in the outcome. Raises BudgetExceeded only.
     """
     run = run or node_type.perform
-    began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
-    result, error, cost, sizes = None, None, Cost(), dict[str, int]()
+    began, cpu = time.perf_counter(), time.thread_time()
+    result, error, sizes = None, None, dict[str, int]()
     context: NodeContext[Any] | None = None
-    try:
-        if node.disabled:
-            result = pass_through(node, node_type, inputs)
-        else:
-            context = make_context()
-            cost = context.cost
-            result = run(context)
+    with collecting() as spending:
         try:
-            result.outputs, sizes = pack_outputs(result.outputs)
-        except NodeError:
-            if context is not None:
-                context.outcomes.forget()
+            if node.disabled:
+                result = pass_through(node, node_type, inputs)
+            else:
+                context = make_context()
+                result = run(context)
+            try:
+                result.outputs, sizes = pack_outputs(result.outputs)
+            except NodeError:
+                if context is not None:
+                    context.outcomes.forget()
+                raise
+        except BudgetExceeded:
             raise
-    except BudgetExceeded:
-        raise
-    except Exception as raised:
-        result, error = None, raised
+        except Exception as raised:
+            result, error = None, raised
     return NodeOutcome(
         result,
         error,
         round((time.perf_counter() - began) * 1000, 3),
-        round((time.thread_time() - cpu) * 1000 + cost.cpu_ms, 3),
-        # For a node that runs in another process, the growth of this one is due to others.
-        cost.memory_bytes or max(0, _peak_memory() - memory),
+        round((time.thread_time() - cpu) * 1000 + spending.cpu_ms, 3),
+        spending,
         sizes,
         recorded_parameters(node, context.used, failed=result is None or result.error is not None) if context else None,
     )
@@ -267,11 +271,6 @@ def pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items])
     outputs = node_type.output_names(node.parameters)
     items = joined(list(inputs.values()))
     return NodeResult({outputs[0]: items}, {outputs[0]: SAME}) if outputs else NodeResult()
-
-
-def _peak_memory() -> int:
-    """Return the most memory that this process has used so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _scope(

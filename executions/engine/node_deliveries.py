@@ -25,6 +25,10 @@ from webhooks.outbox.to_endpoints import ToEndpoint, create_for_endpoints
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+NEXT_DUE = """
+SELECT statement_timestamp() FROM executions_wait WHERE delivery_id IS NOT NULL AND resolved_at IS NULL LIMIT 1
+"""
+"""When `sweep` has something to look at, as SQL."""
 
 
 def deliver(run: NodeRun, messages: Sequence[Message], wait: bool) -> list[Delivery]:

@@ -115,6 +115,8 @@ class NodeRunner:
         active = [self._active(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
         if not active:
             return []
+        for each in active:
+            each.cost.restore(each.row)
         self._outcomes.restore(active)
         now = timezone.now()
         expired = {attempt_key(a.row) for a in active if a.row.status == NodeRunStatus.WAITING and is_due(a.row, now)}
@@ -271,7 +273,8 @@ class NodeRunner:
         if self.active.get(key) is not active:
             return None
         del self.active[key]
-        active.took_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
+        active.took_ms = outcome.duration_ms
+        active.cost.add(row, outcome.spending, active.started, outcome.duration_ms, outcome.cpu_ms)
         if (exchange := active.exchanges.data()) is not None:
             row.exchange, row.request_digest = exchange, active.exchanges.request_digest()
         if outcome.parameters is not None:
@@ -294,6 +297,7 @@ class NodeRunner:
         row.error = None  # an error would mean that it waits for its next attempt
         wait = new_wait(wait_for, row)
         active.has_wait = wait is not None
+        active.cost.pause(row)
         self.waiting[row.node_id, row.run_index] = active
         return lifecycle.wait_node(self._execution, self._lease, row, wait_for.reason, wait_for.until, wait)
 
@@ -333,9 +337,10 @@ class NodeRunner:
         delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
         row = active.row
         row.attempts = attempts_with(row, error, active.took_ms, delay_ms)
+        active.cost.pause(row)
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
-        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges)
+        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges, cost=active.cost)
         key = (row.node_id, row.run_index)
         if delay_ms > HOLD_RETRY_SECONDS * 1000:
             row.error = error

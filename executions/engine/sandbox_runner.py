@@ -48,7 +48,6 @@ def run(node_type: NodeType[Any], context: NodeContext[Any]) -> NodeResult:
     files = _files(node_type.file_key(context.node.parameters), context)
     task = _task("run", head, context.inputs, context.evaluator.scope, context.node.parameters, files)
     reply = _run_task(task, context.workspace, context.evaluator.scope, context.cancelled)
-    context.cost.cpu_ms, context.cost.memory_bytes = reply.cpu_ms, reply.memory_bytes
     if reply.failure == "output":
         raise NodeError(
             f"The output has {reply.detail} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed"

@@ -66,6 +66,7 @@ _COPIED = {
     "started_at": "%s",
     "ended_at": "%s",
     "wake_at": "NULL",
+    "cost": "NULL",
 }
 _COPY = (
     f"INSERT INTO executions_noderun ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns

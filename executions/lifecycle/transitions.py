@@ -51,6 +51,8 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
         data["taken_from"] = str(run.taken_from)
     if run.attributes:
         data["attributes"] = run.attributes
+    if run.cost:
+        data["cost"] = run.cost
     return Change(lease, [event(execution, "node_completed", data)], [run])
 
 
@@ -65,6 +67,8 @@ def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str,
         "failed_items": run.failed_items,
         "on_error": on_error,
     }
+    if run.cost:
+        data["cost"] = run.cost
     return Change(lease, [event(execution, "node_failed", data)], [run])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from executions.domain.statuses import NodeRunStatus
@@ -84,7 +86,15 @@ class NodeRun(models.Model):
     wake_at = models.DateTimeField(null=True)
     duration_ms = models.FloatField(null=True)
     cpu_ms = models.FloatField(null=True)
+    """Of its threads and sandbox tasks, over all attempts; null if that of one is unknown, such as after a timeout."""
     memory_bytes = models.BigIntegerField(null=True)
+    """The peak of its sandbox process; null for what ran in shared threads, where nobody can tell."""
+    cost = models.JSONField(
+        null=True,
+        help_text="What it waited for and its outbound calls, over all attempts: {waits: {turn_ms, sandbox_ms,"
+        " credential_ms, cache_ms, pause_ms}, calls: {count, repeated, dns_ms, connect_ms, tls_ms, first_byte_ms,"
+        " transfer_ms, sent_bytes, received_bytes}}. What is zero is missing; null if nothing is left.",
+    )
 
     objects = NodeRunQuerySet.as_manager()
 
@@ -100,6 +110,11 @@ class NodeRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id}[{self.run_index}]"
+
+    @property
+    def shown_cost(self) -> dict[str, Any] | None:
+        """Return `cost` without what only the engine needs, to continue a run that waits."""
+        return {name: part for name, part in (self.cost or {}).items() if name in {"waits", "calls"}} or None
 
     @property
     def idempotency_key(self) -> str:

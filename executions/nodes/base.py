@@ -3,12 +3,11 @@
 from executions.domain.errors import NodeError
 from executions.domain.items import Items
 from executions.nodes.item_node_type import ItemNodeType, PerItemNodeType
-from executions.nodes.node_context import Cost, NodeContext, NodeResult, Parameters, UsableCredential, WaitFor
+from executions.nodes.node_context import NodeContext, NodeResult, Parameters, UsableCredential, WaitFor
 from executions.nodes.node_type import Category, NodeType
 
 __all__ = [
     "Category",
-    "Cost",
     "ItemNodeType",
     "Items",
     "NodeContext",

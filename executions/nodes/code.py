@@ -85,7 +85,6 @@ class Code(NodeType[CodeParameters]):
             )
         except TaskCancelled:
             raise NodeError("Cancelled.") from None
-        context.cost.cpu_ms, context.cost.memory_bytes = result.cpu_ms, result.memory_bytes
         _log(context, result)
         if result.error is not None:
             raise NodeError(result.error, retryable=result.retryable)

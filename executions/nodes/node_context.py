@@ -117,14 +117,6 @@ def _without_credentials(reference: str, cancelled: threading.Event) -> UsableCr
 
 
 @dataclass(slots=True)
-class Cost:
-    """The resources that a node run used in other processes."""
-
-    cpu_ms: float = 0
-    memory_bytes: int = 0
-
-
-@dataclass(slots=True)
 class NodeContext(Generic[P]):
     """The input of a node run, and the functions that it may call."""
 
@@ -159,8 +151,6 @@ class NodeContext(Generic[P]):
     redaction: Redaction = field(default_factory=Redaction)
     files: FileStore = field(default_factory=FilesInMemory)
     """The files of the execution; blocking nodes may read and make them."""
-    cost: Cost = field(default_factory=Cost)
-    """Set by nodes that run in other processes."""
     shared: Any = None
     """What `ItemNodeType.opened` returned."""
     outcomes: ItemOutcomes = None  # type: ignore[assignment]  # set below

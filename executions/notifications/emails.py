@@ -35,6 +35,11 @@ LONGEST_ATTEMPT = timedelta(minutes=10)
 """An attempt that takes longer has lost its worker."""
 MAX_ATTEMPTS = 10
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30.0, 3_600.0
+NEXT_DUE = """
+SELECT LEAST((SELECT min(email_due_at) FROM executions_notification WHERE email_due_at IS NOT NULL),
+  (SELECT min(due_at) FROM executions_notificationemail WHERE ended_at IS NULL))
+"""
+"""When `sweep` has something to look at, as SQL."""
 
 
 def sweep() -> None:

@@ -39,6 +39,8 @@ BUDGET_SECONDS = 2.0
 BROKEN_RETRY = timedelta(hours=1)
 """The time between attempts if the next time cannot be computed, for example because a time zone was removed."""
 SHOWN = 5
+NEXT_DUE = "SELECT min(next_at) FROM executions_schedule"
+"""When `fire_due` has something to do, as SQL."""
 
 
 # --- synchronizing with the workflow ---------------------------------------------------------------------------------

@@ -47,6 +47,11 @@ SELECT count(*) FILTER (WHERE status = 'running'), count(*) FILTER (WHERE status
   COALESCE(extract(epoch FROM clock_timestamp() - min(admitted_at) FILTER (WHERE status <> 'running')), 0)
 FROM executions_execution WHERE {ACTIVE}
 """  # noqa: S608 - a constant of ours
+NEXT_DUE = f"""
+SELECT min(admitted_at) + interval '{WAIT_SECONDS} seconds' FROM executions_execution
+WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND status IN ('queued', 'waiting', 'paused')
+"""  # noqa: S608
+"""When an admitted execution will have waited for long, as SQL."""
 
 
 @dataclass(frozen=True, slots=True)

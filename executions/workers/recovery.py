@@ -19,6 +19,23 @@ logger = logging.getLogger(__name__)
 ADMITTED_GRACE = timedelta(seconds=2)
 """The job of an execution that was admitted more recently may not be enqueued yet."""
 BATCH = 500
+_STOPPED = "ended_at IS NULL AND status IN ('queued', 'waiting', 'paused')"
+# Each part reads a small partial index, as the statement of the sweep that it stands for.
+NEXT_DUE = f"""
+SELECT LEAST(
+  (SELECT statement_timestamp() FROM executions_execution WHERE follow_up_due LIMIT 1),
+  (SELECT statement_timestamp() FROM executions_wait WHERE children IS NOT NULL AND resolved_at IS NULL LIMIT 1),
+  (SELECT statement_timestamp() FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued' LIMIT 1),
+  (SELECT min(resume_at) FROM executions_execution
+   WHERE admitted_at IS NULL AND status IN ('waiting', 'paused') AND resume_at IS NOT NULL),
+  (SELECT min(COALESCE(lease_expires_at, statement_timestamp())) FROM executions_execution
+   WHERE ended_at IS NULL AND status = 'running'),
+  (SELECT min(admitted_at) + interval '{ADMITTED_GRACE.total_seconds()} seconds' FROM executions_execution
+   WHERE admitted_at IS NOT NULL AND {_STOPPED}),
+  (SELECT statement_timestamp() FROM executions_execution
+   WHERE cancel_requested_at IS NOT NULL AND {_STOPPED} AND status <> 'queued' LIMIT 1))
+"""  # noqa: S608 - constants of ours
+"""When `sweep` has something to do, as SQL: work that is left, a time that comes, a lease that expires."""
 
 
 def sweep() -> int:

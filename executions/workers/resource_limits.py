@@ -32,6 +32,8 @@ WINDOW = 5
 """The number of samples whose median counts, so that short peaks are ignored."""
 RELEASE = 0.9
 """The share of a limit that the value must fall below to recover."""
+IDLE_FACTOR = 5
+"""An idle worker below its limits takes a sample only every so many sample times: each reads all processes."""
 RESTART_SAMPLES = 10
 """The number of samples that an idle worker may stay above the memory limit before it is replaced."""
 
@@ -83,6 +85,7 @@ class Pressure:
         self._process = psutil.Process()
         self._used, self._looked_at = _cpu_seconds(_family(self._process)), time.monotonic()
         self._strained_since: float | None = None
+        self._woken = threading.Event()
 
     @property
     def high(self) -> bool:
@@ -98,9 +101,27 @@ class Pressure:
         """Start the thread."""
         threading.Thread(target=self._run, name="pressure", daemon=True).start()
 
+    def wake(self) -> None:
+        """Take samples in short intervals again: work begins."""
+        self._woken.set()
+
+    def _pause(self) -> None:
+        """Wait for the next sample."""
+        seconds = settings.PRESSURE_SAMPLE_SECONDS
+        self._woken.clear()
+        time.sleep(seconds)
+        if self.is_quiet:
+            self._woken.wait((IDLE_FACTOR - 1) * seconds)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Return whether nothing runs and no gauge is above its limit or may soon be."""
+        gauges = (self.memory, self.cpu, self.delay)
+        return not self._busy() and all(len(gauge.samples) == WINDOW and not gauge.above for gauge in gauges)
+
     def _run(self) -> None:
         while True:
-            time.sleep(settings.PRESSURE_SAMPLE_SECONDS)
+            self._pause()
             try:
                 self.look()
             except (DatabaseError, InterfaceError) as error:

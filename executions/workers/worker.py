@@ -229,6 +229,7 @@ class ExecutionWorker(BaseWorker):
                 _warn_of_retry("start of jobs not recorded in Redis", error, len(dequeued))
                 self._state = WorkerStatus.IDLE  # the busy state was not written
                 time.sleep(RETRY_SECONDS)
+        self._pressure.wake()
         for one in claimed_jobs:
             self.executions[one.execution.id] = one.execution
             self._taken[one.execution.id] = one

@@ -118,6 +118,7 @@ export function addRun(state, row, apart = false) {
     durationMs: row.duration_ms ?? undefined,
     cpuMs: row.cpu_ms,
     memoryBytes: row.memory_bytes,
+    cost: row.cost ?? undefined,
     items: completed ? row.output_items : undefined,
     outputBytes: completed ? row.output_bytes : undefined,
     failedItems: row.failed_items,
@@ -178,6 +179,7 @@ function applyToRun(state, { type, time, data }, status) {
   run.durationMs = data.duration_ms ?? run.durationMs;
   run.cpuMs = data.cpu_ms ?? run.cpuMs;
   run.memoryBytes = data.memory_bytes ?? run.memoryBytes;
+  run.cost = data.cost ?? run.cost;
   run.items = data.output_items ?? run.items;
   run.outputBytes = data.output_bytes ?? run.outputBytes;
   run.failedItems = data.failed_items ?? run.failedItems;

@@ -114,7 +114,14 @@ export class Inspector {
   #draw(state, nodeId, run, now) {
     const none = state.endedAt ? gettext("This node did not run.") : gettext("This node has not run yet.");
     const parts = run
-      ? [...this.#origin(run), this.#facts(run, now), ...this.#started(run), this.#note, this.#content]
+      ? [
+        ...this.#origin(run),
+        this.#facts(run, now),
+        ...this.#cost(run),
+        ...this.#started(run),
+        this.#note,
+        this.#content,
+      ]
       : [element("p", { class: "empty" }, none)];
     this.root.replaceChildren(this.#head(state, nodeId, run), element("div", { class: "inspected" }, ...parts));
   }
@@ -182,6 +189,14 @@ export class Inspector {
     this.#note.replaceChildren(element("p", { class: "notice", "data-status": "waiting" }, text));
   }
 
+  /** Say where the time of an ended run went, if it waited or called other systems. @param {Run} run */
+  #cost(run) {
+    if (!run.endedAt || !run.cost || run.reusedFrom) return [];
+    const place = element("div");
+    import("./cost_view.js").then(({ costView }) => place.append(costView(run))); // not needed to show the page
+    return [place];
+  }
+
   /** @param {Run} run @param {number} now */
   #facts(run, now) {
     const { status } = run;
@@ -192,7 +207,7 @@ export class Inspector {
       facts.push([gettext("Duration"), duration(elapsed(run, now))]);
     }
     if (run.cpuMs != null) facts.push(["CPU", duration(run.cpuMs)]);
-    if (run.memoryBytes != null) facts.push([gettext("Memory"), `+${size(run.memoryBytes)}`]);
+    if (run.memoryBytes != null) facts.push([gettext("Memory"), size(run.memoryBytes)]);
     if (run.outputBytes != null) facts.push([gettext("Output"), size(run.outputBytes)]);
     if (run.failedItems) facts.push([gettext("Failed items"), number(run.failedItems)]);
     if (run.reusedFrom && run.durationMs != null) facts.push([gettext("Original duration"), duration(run.durationMs)]);

@@ -50,6 +50,8 @@
  * @typedef {{kind: string, reason: string, until: string | null, wait: string}} WaitsFor
  * @typedef {{completed: number, failed: number, total: number}} ItemProgress of the input items of a node run
  *
+ * @typedef {{waits?: Record<string, number>, calls?: Record<string, number>}} NodeCost in ms, bytes and counts
+ *
  * @typedef {object} Run one run of a node
  * @property {string} node
  * @property {string} name
@@ -71,7 +73,8 @@
  * @property {ItemProgress} [progress] while it runs
  * @property {number} [durationMs] from its start to its end
  * @property {number} [cpuMs]
- * @property {number} [memoryBytes]
+ * @property {number | null} [memoryBytes] the peak in a sandbox process
+ * @property {NodeCost} [cost] over all attempts
  * @property {boolean} [fromCache]
  * @property {string | null} [reusedFrom] the execution whose saved output it reuses
  * @property {Failure | null} [error]

@@ -36,6 +36,7 @@ USUAL = (
     "recovery",
 )
 LONG = (
+    "idle",
     "lists",
     "files",
     "slow_client",

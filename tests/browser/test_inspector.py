@@ -91,6 +91,10 @@ def test_a_failure_explains_itself_and_all_data_is_within_reach(
     narrow = visitor.open(f"/executions/{again}/", **PHONE)
     expect(narrow.locator("#inspector").get_by_role("alert")).to_be_visible()
     assert narrow.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    cost = narrow.locator("#inspector .cost")
+    expect(cost).to_contain_text("Where the time went")
+    expect(cost.get_by_role("listitem").filter(has_text="until the first byte")).to_have_count(1)
+    expect(cost).to_contain_text("2 outbound calls")
 
 
 def test_a_wait_says_until_when_and_a_retry_when_its_next_attempt_begins(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from workflow_platform.core.availability import Availability, ServerUnavailable
+from workflow_platform.core.availability import MOST_GROWTH, Availability, ServerUnavailable
 from workflow_platform.installation.embedded import wait_until
 
 
@@ -91,3 +91,14 @@ def test_nothing_is_asked_while_no_call_waits(server: Server, known: Availabilit
     asked = server.probes
     assert known.answers()
     assert server.probes == asked + 1
+
+
+def test_a_call_that_waits_by_design_is_reason_for_fewer_and_fewer_probes(server: Server, known: Availability) -> None:
+    patient = known.begin()
+    wait_until(lambda: patient.growth == MOST_GROWTH, "Answered probes")
+    assert server.probes >= 2
+    fresh = known.begin()
+    assert fresh.growth == 1  # it is suspect as soon as ever
+    wait_until(lambda: fresh.growth > 1, "A probe")
+    known.end(fresh)
+    known.end(patient)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from executions.workers.resource_limits import RELEASE, WINDOW, LimitedMedian
+import pytest
+
+from executions.workers.resource_limits import RELEASE, WINDOW, LimitedMedian, Pressure
 
 
 def gauge() -> LimitedMedian:
@@ -32,3 +34,18 @@ def test_it_has_to_fall_well_below_the_limit_to_recover() -> None:
     for _ in range(WINDOW):
         found.take(100 * RELEASE - 1)
     assert not found.above
+
+
+def test_only_an_idle_worker_with_full_windows_below_its_limits_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy: list[bool] = []
+    pressure = Pressure("worker", lambda: bool(busy), lambda: None)
+    for _ in range(WINDOW - 1):
+        pressure.look()
+    assert not pressure.is_quiet
+    pressure.look()
+    assert pressure.is_quiet
+    busy.append(True)
+    assert not pressure.is_quiet
+    busy.clear()
+    pressure.memory.above = True
+    assert not pressure.is_quiet

@@ -75,4 +75,4 @@ def _completed(leased: QuerySet[Operation]) -> bool:
 
 
 _operations = LeasedOperations(KIND, Operation, "endpoint", _step)
-enqueue, sweep, work = _operations.enqueue, _operations.sweep, _operations.work
+enqueue, sweep, work, NEXT_DUE = _operations.enqueue, _operations.sweep, _operations.work, _operations.next_due

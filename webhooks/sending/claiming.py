@@ -188,6 +188,20 @@ _TAKE_HEADS = f"""{_HEADS}, heads AS (
 ) {_CLAIM}
 """  # noqa: S608
 
+NEXT_DUE = """
+WITH RECURSIVE ids(lane_id) AS (
+  (SELECT lane_id FROM webhooks_delivery WHERE status = 'pending' ORDER BY lane_id LIMIT 1)
+  UNION ALL
+  (SELECT next.lane_id FROM ids, LATERAL (
+     SELECT d.lane_id FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id > ids.lane_id
+     ORDER BY d.lane_id LIMIT 1) next)
+)
+SELECT min(first.due_at) FROM ids, (VALUES (0::smallint), (1::smallint), (2::smallint)) r(rank), LATERAL (
+  SELECT d.due_at FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id = ids.lane_id AND d.rank = r.rank
+  ORDER BY d.due_at LIMIT 1) first
+"""
+"""When the next pending delivery is due, as SQL, regardless of lanes that are paused or full."""
+
 
 def _lane(row: tuple[Any, ...]) -> LaneSnapshot:
     lane_id, workspace_id, window, failures, opened, slow_ms, tokens, tokens_seconds, endpoint_id, *rest = row

@@ -26,6 +26,12 @@ MOST_LOSSES = 20
 MOST_JOBS_WAITING = 20
 LOST = "The worker was lost during the attempt. The receiver may have received the request."
 
+NEXT_DUE = f"""
+SELECT LEAST(({claiming.NEXT_DUE}),
+  (SELECT min(lease_expires_at) FROM webhooks_delivery WHERE status = 'sending'))
+"""  # noqa: S608 - constants of ours
+"""When `sweep` has something to do, as SQL."""
+
 
 def sweep() -> int:
     """Make the deliveries of lost workers pending again, and wake the workers if something is due.

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 SUSPECT_AFTER = 0.25
 """Fraction of the timeout after which a waiting call is reason for a probe; the rest is what the probe may take."""
+MOST_GROWTH = 4
+"""A call that waits by design, as for the next job, is reason for a probe less and less often, up to this factor."""
 TICKS = 20
 """How often waiting calls are checked in one timeout."""
 AGAIN_SECONDS = 0.25
@@ -48,10 +50,12 @@ class ServerUnavailable(Exception):
 class GuardedCall:
     """A call that waits for the server. With a socket, the socket is shut down when the server is lost."""
 
-    __slots__ = ("given_up", "handle", "since")
+    __slots__ = ("given_up", "growth", "handle", "since")
 
     def __init__(self, handle: socket.socket | None) -> None:
         self.handle, self.since, self.given_up = handle, time.monotonic(), False
+        self.growth = 1
+        """Doubles with each probe that was answered while the call waits."""
 
 
 class Availability:
@@ -76,6 +80,7 @@ class Availability:
         self._calls: set[GuardedCall] = set()
         self._lock = threading.Lock()
         self._watched, self._probe_requested, self._answers = threading.Event(), threading.Event(), threading.Event()
+        self._probe_begins = threading.Event()
         self._answers.set()
         self._probing = False
         self._waited = 0.0
@@ -130,24 +135,33 @@ class Availability:
             if not self._probing:
                 self._probing, self._waited = True, 0.0
                 self._probe_requested.set()
+                self._probe_begins.set()
 
     def _watch(self) -> None:
         while True:
             self._watched.wait()
+            timeout, looked_at = self._timeout(), time.monotonic()
             with self._lock:
-                oldest = min((call.since for call in self._calls), default=None)
-                if oldest is None and not self._probing:
+                if not self._calls and not self._probing:
                     self._watched.clear()
                     continue
-            timeout, looked_at = self._timeout(), time.monotonic()
+                self._probe_begins.clear()
+                suspect_in = min((self._suspect_at(call, timeout) for call in self._calls), default=looked_at)
+                suspect_in -= looked_at
+            pause = timeout / TICKS
             if self._probing:
                 if not self.lost and self._waited > timeout * (1 - SUSPECT_AFTER):
                     self._lose("no answer")
-            elif oldest is not None and looked_at - max(oldest, self._answered_at) > timeout * SUSPECT_AFTER:
+            elif self._calls and suspect_in <= 0:
                 self._request_probe()
-            time.sleep(timeout / TICKS)
+            else:  # a call that begins meanwhile is not suspect before
+                pause = max(pause, min(suspect_in, timeout * SUSPECT_AFTER))
+            self._probe_begins.wait(pause)
             # A process that was itself stopped for a while has not waited for an answer meanwhile.
             self._waited += min(time.monotonic() - looked_at, 2 * timeout / TICKS)
+
+    def _suspect_at(self, call: GuardedCall, timeout: float) -> float:
+        return max(call.since, self._answered_at) + timeout * SUSPECT_AFTER * call.growth
 
     def _keep_probing(self) -> None:
         while True:
@@ -167,6 +181,9 @@ class Availability:
                 self._probing, self._answered_at = False, began
                 self.lost = False
                 self._answers.set()
+                for call in self._calls:
+                    if call.since <= began:
+                        call.growth = min(2 * call.growth, MOST_GROWTH)
 
     def _lose(self, reason: str) -> None:
         with self._lock:

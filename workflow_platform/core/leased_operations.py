@@ -53,6 +53,11 @@ class LeasedOperations(Generic[M]):
         `save`; it returns whether there may be more now. Besides what `save` raises it may raise OperationStopped."""
         self.kind, self._model, self._related, self._step = kind, model, related, step
 
+    @property
+    def next_due(self) -> str:
+        """When `sweep` has something to look at, as SQL."""
+        return f"SELECT statement_timestamp() FROM {self._model._meta.db_table} WHERE state = '{RUNNING}' LIMIT 1"  # noqa: S608
+
     def enqueue(self, ids: Collection[UUID]) -> None:
         """Queue a job for each operation."""
         jobs.enqueue(self.kind, ids)

@@ -44,7 +44,10 @@ class LogView(threading.Thread):
     def _new_lines(self, path: Path) -> list[str]:
         offset = self._offsets.get(path, 0)
         try:
-            if path.stat().st_size < offset:  # rotated: a new file has the name
+            size = path.stat().st_size
+            if size == offset:
+                return []
+            if size < offset:  # rotated: a new file has the name
                 offset = 0
             with path.open("rb") as log:
                 log.seek(offset)

@@ -55,8 +55,6 @@ def _run(context: NodeContext[Any], function: str, parts: list[Part], what: str)
         reply = sandbox().run(task, group=context.workspace, queue=queue, cancelled=context.cancelled)
     except TaskCancelled:
         raise NodeError("Cancelled.") from None
-    context.cost.cpu_ms += reply.cpu_ms
-    context.cost.memory_bytes = max(context.cost.memory_bytes, reply.memory_bytes)
     if reply.failure == "lost" and "SIGABRT" in reply.detail:
         reply.failure = "memory"  # native code ends its process when there is no more memory
     if reply.failure == "output":

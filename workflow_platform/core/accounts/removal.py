@@ -33,6 +33,8 @@ JOB_SECONDS = 20.0
 QUEUED_GRACE = timedelta(seconds=30)
 """A job that has not ended within this time is queued again."""
 AT_ONCE = 20
+NEXT_DUE = "SELECT min(deletion_requested_at) FROM accounts_workspace"
+"""When `sweep` has something to look at, as SQL."""
 SLICE = 20
 
 

@@ -67,6 +67,31 @@ class Timings:
     first_byte: float | None = None
     """From the beginning to the headers of the response."""
     total: float | None = None
+    asked: bool = False
+    """Whether there was a connection on which the request was sent."""
+    repeated: bool = False
+    """Whether the request was sent again, since the kept connection turned out to be dead."""
+    sent_bytes: int = 0
+    """Of the body of the request; 0 if no connection accepted it."""
+    received_bytes: int = 0
+    """Of the body of the response, as it came."""
+
+    def figures(self) -> dict[str, float]:
+        """Return the phases as durations that follow each other, with the bytes. A call that fails ends in the phase
+        that it had reached."""
+        total, dns = self.total or 0.0, self.dns if self.dns is not None else self.total or 0.0
+        connect, tls = self.connect or 0.0, self.tls or 0.0
+        left = max(0.0, total - dns - connect - tls)
+        phases = {"dns_ms": dns, "connect_ms": connect, "tls_ms": tls, "first_byte_ms": 0.0, "transfer_ms": 0.0}
+        if self.first_byte is not None:
+            phases["transfer_ms"] = max(0.0, total - self.first_byte)
+            phases["first_byte_ms"] = left - phases["transfer_ms"]
+        elif self.asked:
+            phases["first_byte_ms"] = left
+        else:
+            phases["connect_ms" if self.connect is None else "tls_ms"] += left
+        bytes_ = {"sent_bytes": self.sent_bytes, "received_bytes": self.received_bytes}
+        return phases | bytes_ | {"repeated": int(self.repeated)}
 
 
 class OutboundRefused(Exception):

@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 
+from workflow_platform.core import spending
 from workflow_platform.core.content.encodings import NotPacked, UnknownEncoding, UnpackedTooLarge, unpacked
 from workflow_platform.core.outbound import connections
 from workflow_platform.core.outbound.addresses import (
@@ -152,7 +153,7 @@ def send(
                 received = {name: ", ".join(value for each, value in fields if each == name) for name, _ in fields}
                 try:
                     sink = _sink(receiver, answer.status, received)
-                    content, truncated = _read(answer, max_body_bytes, cut_body, sink)
+                    content, truncated = _read(answer, max_body_bytes, cut_body, timings, sink)
                     stop_if_over(watch, url)
                 except BaseException:
                     _discard(connection, answer)
@@ -173,11 +174,19 @@ def _timed(began: float) -> Iterator[Timings]:
     timings = Timings()
     try:
         yield timings
-    except OutboundFailed as error:
-        error.timings = timings
+    except OutboundRefused:
+        raise  # nothing was sent
+    except BaseException as error:
+        _end(timings, began)
+        if isinstance(error, OutboundFailed):
+            error.timings = timings
         raise
-    finally:
-        timings.total = (time.monotonic() - began) * 1000
+    _end(timings, began)
+
+
+def _end(timings: Timings, began: float) -> None:
+    timings.total = (time.monotonic() - began) * 1000
+    spending.called(timings.figures())
 
 
 def _in_ascii(url: str, read: tuple[SplitResult, str, int]) -> str:
@@ -256,9 +265,10 @@ def _exchange(
     kept = connections.idle_connections().take(scheme, host, port, addresses) if repeatable else None
     if kept is not None:
         try:
-            return _ask(kept, prepared, streamed, watch), kept
+            return _ask(kept, prepared, streamed, watch, timings), kept
         except (ConnectionError, ssl.SSLError):  # closed by the peer before it sent anything
             stop_if_over(watch, host)
+            timings.asked, timings.repeated = False, True
     connection = OutboundConnection(scheme, host, port, addresses)
     try:
         connection.open(watch)
@@ -267,7 +277,7 @@ def _exchange(
         raise
     finally:
         timings.connect, timings.tls = connection.connect_ms, connection.tls_ms
-    return _ask(connection, prepared, streamed, watch), connection
+    return _ask(connection, prepared, streamed, watch, timings), connection
 
 
 def _ask(
@@ -275,10 +285,12 @@ def _ask(
     prepared: requests.PreparedRequest,
     streamed: OutboundBody | None,
     watch: Watch,
+    timings: Timings,
 ) -> http.client.HTTPResponse:
     body: Any = prepared.body if isinstance(prepared.body, bytes) else None
+    timings.asked, timings.sent_bytes = True, len(body or b"")
     if streamed is not None:
-        body = iter(streamed.pieces())
+        body, timings.sent_bytes = iter(streamed.pieces()), streamed.size
     try:
         connection.resume(watch)
         connection.request(str(prepared.method), prepared.path_url, body, dict(prepared.headers))
@@ -288,10 +300,13 @@ def _ask(
         raise
 
 
-def _read(answer: http.client.HTTPResponse, limit: int, cut: bool, sink: BodySink | None = None) -> tuple[bytes, bool]:
+def _read(
+    answer: http.client.HTTPResponse, limit: int, cut: bool, timings: Timings, sink: BodySink | None = None
+) -> tuple[bytes, bool]:
     """Return the body, and whether it was cut. A body that goes to a sink is not returned."""
     content = bytearray()
     while chunk := answer.read(_CHUNK):
+        timings.received_bytes += len(chunk)
         if sink is not None:
             sink.write(chunk)
             continue

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from django.conf import settings
 
+from workflow_platform.core import spending
 from workflow_platform.core.instruments import Counter, Gauge, Histogram
 from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.sandbox.process import SandboxProcess
@@ -70,11 +71,16 @@ class Pool:
                 raise _Overdue
 
         tick()
+        began = time.monotonic()
         try:
             with self._turns.place(group, queue, tick, most_waiting):
-                WAIT_SECONDS.observe(time.monotonic() - began)
+                waited = time.monotonic() - began
+                WAIT_SECONDS.observe(waited)
+                spending.waited("sandbox", waited)
                 reply = self._run(task, tick)
+                spending.computed(reply.cpu_ms, reply.memory_bytes)
         except _Overdue:  # before its turn
+            spending.waited("sandbox", time.monotonic() - began)
             reply = Reply(failure="overdue")
         if reply.failure:
             FAILED.add(1, reply.failure)
