@@ -59,6 +59,9 @@ def follow_up(insight: Insight) -> None:
     """Compare an applied advice with what happened since."""
     assert insight.version_applied is not None
     assert insight.outcome is not None
+    if not _is_in_place(insight):
+        statuses.change(insight, InsightStatus.CLEARED, expected={InsightStatus.APPLIED})
+        return
     after = measures.measure(insight, since_version=insight.version_applied)
     outcome = insight.outcome | {"after": after.as_dict()}
     expected = {InsightStatus.APPLIED}
@@ -69,6 +72,17 @@ def follow_up(insight: Insight) -> None:
         statuses.change(insight, InsightStatus.CLEARED, expected=expected, outcome=outcome)
     else:
         Insight.objects.filter(pk=insight.pk, status=InsightStatus.APPLIED).update(outcome=outcome)
+
+
+def _is_in_place(insight: Insight) -> bool:
+    """Return whether the latest version of the workflow still has the change."""
+    assert insight.action is not None
+    try:
+        _, version = _latest(insight)
+        changed(version, insight.action, insight.action["changes"], insight.action["changes"])
+    except CannotApply:
+        return False
+    return True
 
 
 def changed(

@@ -25,7 +25,7 @@ from executions.insights.detectors import (
 )
 from executions.insights.findings import Finding
 from executions.insights.sample import WorkflowSample, sample
-from executions.models import Insight, InsightKind, InsightLook, InsightQuerySet, InsightStatus, Workflow
+from executions.models import HELD, Insight, InsightKind, InsightLook, InsightQuerySet, InsightStatus, Workflow
 from executions.rollups import reading
 from executions.rollups.reading import RollupSpan
 
@@ -35,6 +35,8 @@ EVERY_SECONDS = 60.0
 OVERLAP = timedelta(minutes=3)
 """The rollups are counted a little later, by the minute."""
 MOST_AT_FIRST = timedelta(days=1)
+KEPT = timedelta(days=180)
+"""How long settled insights are kept."""
 MOST_WORKFLOWS = 200
 MOST_INSIGHTS = 1000
 STATEMENT_MS = 3000
@@ -82,13 +84,18 @@ def look(since: datetime) -> None:
         if seen is not None:
             _keep(seen, _open().filter(kind=kind))
     _clear_abandoned()
+    _forget()
 
 
 def look_at(workflow: Workflow) -> None:
     """Look at one workflow."""
     if workflow.latest_version is None:
         return
-    recorded = sample(workflow)
+    recorded: WorkflowSample | None = None
+    with _bounded("sample", workflow.pk):
+        recorded = sample(workflow)
+    if recorded is None:
+        return
     for kind, detect in OF_WORKFLOWS.items():
         found: list[Finding] | None = None
         with _bounded(kind, workflow.pk):
@@ -117,6 +124,12 @@ def _clear_abandoned() -> None:
     """Clear the insights of deleted workflows."""
     for insight in _open().filter(workflow__deleted_at__isnull=False)[:MOST_INSIGHTS]:
         statuses.change(insight, InsightStatus.CLEARED, expected={InsightStatus.OPEN})
+
+
+def _forget() -> None:
+    """Delete insights that were settled long ago."""
+    old = Insight.objects.exclude(status__in=HELD).filter(changed_at__lt=timezone.now() - KEPT).order_by()
+    Insight.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:MOST_INSIGHTS])).delete()
 
 
 @contextmanager

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 from typing import Any
 
 from django.db.models import Avg, Count, QuerySet
+from django.utils import timezone
 
+from events.log.partitions import first_id
 from executions.domain.statuses import NodeRunStatus
-from executions.models import Execution, Insight, InsightKind, InsightStatus, NodeRun
+from executions.models import Execution, Insight, InsightKind, InsightStatus, NodeRun, WorkflowVersion
 
+SPAN = timedelta(days=14)
 MOST = 300
 """Executions on each side."""
+MOST_VERSIONS = 100
 LEAST_AFTER = 20
 """Observations after the change, before it is judged."""
 CONFIRMING = 0.8
@@ -42,10 +47,14 @@ def verdict(before: float | None, after: Measured) -> InsightStatus | None:
 
 def measure(insight: Insight, *, since_version: int, until_version: int | None = None) -> Measured:
     """Return the figure of the executions with these versions of the workflow."""
-    rows = Execution.objects.live().filter(workflow=insight.workflow_id, version__number__gte=since_version)
-    rows = rows.filter(cached_from__isnull=True, rerun_of__isnull=True)
+    versions = WorkflowVersion.objects.filter(workflow=insight.workflow_id, number__gte=since_version)
     if until_version is not None:
-        rows = rows.filter(version__number__lte=until_version)
+        versions = versions.filter(number__lte=until_version)
+    chosen = list(versions.order_by("number").values_list("pk", flat=True)[:MOST_VERSIONS])
+    # Ids are in the order of creation: the walk ends with what is too old.
+    recent = first_id(timezone.now() - SPAN)
+    rows = Execution.objects.live().filter(workflow=insight.workflow_id, version__in=chosen, id__gte=recent)
+    rows = rows.filter(cached_from__isnull=True, rerun_of__isnull=True)
     return _MEASURES[InsightKind(insight.kind)](insight, rows.order_by("-id"))
 
 

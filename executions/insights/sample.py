@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from events.log.partitions import first_id
 from executions.domain.graph import Graph, Node
 from executions.models import Execution, NodeRun, Workflow
 
@@ -90,6 +91,8 @@ class WorkflowSample:
 def sample(workflow: Workflow) -> WorkflowSample:
     """Return the latest executions of a workflow with its latest version."""
     rows = Execution.objects.live().filter(workflow=workflow, cached_from__isnull=True, rerun_of__isnull=True)
-    rows = rows.filter(version=workflow.latest_version_id, queued_at__gte=timezone.now() - SPAN).order_by("-id")
+    # Ids are in the order of creation: the walk ends where the span does.
+    since = first_id(timezone.now() - SPAN)
+    rows = rows.filter(version=workflow.latest_version_id, id__gte=since).order_by("-id")
     columns = [*RecordedExecution.__dataclass_fields__]
     return WorkflowSample(workflow, [RecordedExecution(*row) for row in rows.values_list(*columns)[:MOST_EXECUTIONS]])

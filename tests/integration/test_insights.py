@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.db.models import F
+from django.test import Client
 from django.utils import timezone
 
 from events.log.models import Event
@@ -60,6 +61,14 @@ def token(workflow: Workflow, role: Role) -> str:
     return ApiToken.issue(user, "tests")[1]
 
 
+def shown(user: str, language: str = "en") -> str:
+    browser = Client(headers={"Accept-Language": language})
+    browser.force_login(User.objects.get(username=user))
+    answer = browser.get("/insights/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
 @COMMITS
 def test_advice_is_found_applied_followed_up_and_taken_back() -> None:
     workflow = working()
@@ -73,6 +82,9 @@ def test_advice_is_found_applied_followed_up_and_taken_back() -> None:
     assert [kind for kind, _ in events_of(workflow.workspace_id)] == ["insight.raised"] * 2
 
     editor, viewer = token(workflow, Role.EDITOR), token(workflow, Role.VIEWER)
+    assert shown("a-editor").count('data-do="apply"') == 1  # the slow node has no safe change
+    assert "data-do=" not in shown("a-viewer")
+    assert "Ein Cache hätte 60 s gespart." in shown("a-viewer", "de")
     path = f"/api/insights/{cache.pk}/"
     listed = ask(viewer, "get", f"/api/insights/?workflow={workflow.pk}&kind=cache_node").json()["results"]
     assert [each["figure"]["text"] for each in listed] == ["Cache: 83% of 24 runs had been computed before; 60 s saved"]
