@@ -20,7 +20,7 @@ MOST_NODE_RUNS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedExecution:
+class SampledExecution:
     """The times of an execution."""
 
     id: UUID
@@ -35,7 +35,7 @@ class RecordedExecution:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedRun:
+class SampledRun:
     """A node run without its output."""
 
     execution: UUID
@@ -58,7 +58,7 @@ class WorkflowSample:
     """A workflow with its latest executions. Node runs are read when a detector asks for them."""
 
     workflow: Workflow
-    executions: list[RecordedExecution]
+    executions: list[SampledExecution]
 
     @property
     def span_seconds(self) -> float:
@@ -74,13 +74,13 @@ class WorkflowSample:
         return dict(Graph.parse(version.nodes, version.edges).nodes)
 
     @cached_property
-    def runs(self) -> list[RecordedRun]:
+    def runs(self) -> list[SampledRun]:
         """Return the ended node runs of the executions that have ended, the newest executions first."""
         ids = [each.id for each in self.executions if each.ended_at is not None]
-        names = [*RecordedRun.__dataclass_fields__]
+        names = [*SampledRun.__dataclass_fields__]
         columns = ["execution_id", "node_id", *names[2:]]
         rows = NodeRun.objects.filter(execution__in=ids, ended_at__isnull=False).order_by("-execution_id", "id")
-        return [RecordedRun(*row) for row in rows.values_list(*columns)[:MOST_NODE_RUNS]]
+        return [SampledRun(*row) for row in rows.values_list(*columns)[:MOST_NODE_RUNS]]
 
     def subject(self, node: str = "") -> dict[str, Any]:
         """Return what an insight about the workflow, or one of its nodes, is about."""
@@ -94,5 +94,5 @@ def sample(workflow: Workflow) -> WorkflowSample:
     # Ids are in the order of creation: the walk ends where the span does.
     since = first_id(timezone.now() - SPAN)
     rows = rows.filter(version=workflow.latest_version_id, id__gte=since).order_by("-id")
-    columns = [*RecordedExecution.__dataclass_fields__]
-    return WorkflowSample(workflow, [RecordedExecution(*row) for row in rows.values_list(*columns)[:MOST_EXECUTIONS]])
+    columns = [*SampledExecution.__dataclass_fields__]
+    return WorkflowSample(workflow, [SampledExecution(*row) for row in rows.values_list(*columns)[:MOST_EXECUTIONS]])

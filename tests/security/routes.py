@@ -332,7 +332,7 @@ _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id
           "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound",
           "reference": "binary", "session_id": "session"}  # fmt: skip
 OF_PATHS = {
-    "approvals": "approval", "binaries": "binary", "bulk": "bulk", "credentials": "credential",
+    "approvals": "approval", "insights": "insight", "binaries": "binary", "bulk": "bulk", "credentials": "credential",
     "deliveries": "delivery", "endpoints": "endpoint", "executions": "execution", "inbound": "inbound",
     "invitations": "invitation", "members": "member", "nodes": "node", "operations": "operation",
     "replays": "replay", "tokens": "token", "versions": "number", "views": "view", "workflows": "workflow",

@@ -16,7 +16,7 @@ from executions.insights.detectors import retry_never_helps as retries
 from executions.insights.detectors.cache_node import ComparedRun
 from executions.insights.findings import seconds_text
 from executions.insights.measures import Measured, verdict
-from executions.insights.sample import RecordedRun
+from executions.insights.sample import SampledRun
 from executions.models import InsightStatus
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -112,11 +112,11 @@ def test_the_node_that_takes_most_of_the_path_is_slow_if_it_takes_long() -> None
     assert slow_node.decide([], []) is None
 
 
-def run(attempt: int, status: str) -> RecordedRun:
+def run(attempt: int, status: str) -> SampledRun:
     before: list[dict[str, Any]] = [
         {"attempt": number, "ended_at": at(number).isoformat()} for number in range(1, attempt)
     ]
-    return RecordedRun(uuid4(), "n", 0, status, attempt, before, {}, "", 0, False, None, 1.0, at(attempt + 2))
+    return SampledRun(uuid4(), "n", 0, status, attempt, before, {}, "", 0, False, None, 1.0, at(attempt + 2))
 
 
 def test_attempts_that_never_succeeded_are_named_with_their_time() -> None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from executions.domain.graph import Node
 from executions.domain.statuses import NodeRunStatus
 from executions.insights.findings import Finding, seconds_text
-from executions.insights.sample import RecordedRun, WorkflowSample
+from executions.insights.sample import SampledRun, WorkflowSample
 from executions.models import InsightKind
 from executions.nodes.registry import node_types
 
@@ -100,7 +100,7 @@ def may_be_cached(node: Node) -> bool:
     return kind.effect_of(node.parameters) in {"none", "reads"}
 
 
-def _compared(runs: Iterable[RecordedRun]) -> dict[str, list[ComparedRun]]:
+def _compared(runs: Iterable[SampledRun]) -> dict[str, list[ComparedRun]]:
     """Return the completed runs whose input and output are known, by node."""
     outputs = {(run.execution, run.node, run.run_index): _digest(run) for run in runs}
     compared: defaultdict[str, list[ComparedRun]] = defaultdict(list)
@@ -113,11 +113,11 @@ def _compared(runs: Iterable[RecordedRun]) -> dict[str, list[ComparedRun]]:
     return compared
 
 
-def _digest(run: RecordedRun) -> str:
+def _digest(run: SampledRun) -> str:
     return run.digest if run.output_items else NOTHING
 
 
-def _identity(run: RecordedRun, outputs: Mapping[tuple[Any, str, int], str]) -> Identity | None:
+def _identity(run: SampledRun, outputs: Mapping[tuple[Any, str, int], str]) -> Identity | None:
     """Return what the run received: the digests of the outputs; None if one is not known."""
     parts = []
     for name, sources in sorted(run.inputs.items()):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from executions.insights import admission_replay
 from executions.insights.admission_replay import Arrival
 from executions.insights.findings import Finding, seconds_text
-from executions.insights.sample import RecordedExecution, WorkflowSample
+from executions.insights.sample import SampledExecution, WorkflowSample
 from executions.models import InsightKind
 
 LEAST = 20
@@ -120,14 +120,14 @@ def detect(sample: WorkflowSample) -> list[Finding] | None:
     ]
 
 
-def _admitted(sample: WorkflowSample) -> Iterator[RecordedExecution]:
+def _admitted(sample: WorkflowSample) -> Iterator[SampledExecution]:
     """Yield those whose admission is recorded: after a wait, a later one has replaced the first."""
     for each in sample.executions:
         if each.admitted_at is not None and each.started_at is not None and each.admitted_at <= each.started_at:
             yield each
 
 
-def _arrival(each: RecordedExecution) -> Arrival:
+def _arrival(each: SampledExecution) -> Arrival:
     held = _seconds(each.admitted_at, each.ended_at or timezone.now())
     return Arrival(each.queued_at.timestamp(), each.rank_at.timestamp(), held, each.concurrency_key)
 

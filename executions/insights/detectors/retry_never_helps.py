@@ -11,7 +11,7 @@ from typing import Any
 from executions.domain.graph import Node
 from executions.domain.statuses import NodeRunStatus
 from executions.insights.findings import Finding, seconds_text
-from executions.insights.sample import RecordedRun, WorkflowSample
+from executions.insights.sample import SampledRun, WorkflowSample
 from executions.models import InsightKind
 
 LEAST = 10
@@ -31,7 +31,7 @@ class UselessRetries:
     """By number of the attempt: how often it was made, and how often it succeeded."""
 
 
-def decide(runs: Iterable[RecordedRun], attempts: int) -> UselessRetries | None:
+def decide(runs: Iterable[SampledRun], attempts: int) -> UselessRetries | None:
     """Return the attempts that never help, of a policy with this many `attempts`."""
     made: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
     ended = [run for run in runs if run.status in {NodeRunStatus.COMPLETED, NodeRunStatus.FAILED}]
@@ -49,7 +49,7 @@ def decide(runs: Iterable[RecordedRun], attempts: int) -> UselessRetries | None:
 
 def detect(sample: WorkflowSample) -> list[Finding] | None:
     """Return the nodes of the workflow whose retries never help."""
-    by_node: defaultdict[str, list[RecordedRun]] = defaultdict(list)
+    by_node: defaultdict[str, list[SampledRun]] = defaultdict(list)
     for run in sample.runs:
         if not run.from_cache and run.taken_from is None:
             by_node[run.node].append(run)
@@ -92,7 +92,7 @@ def _finding(sample: WorkflowSample, node: Node, found: UselessRetries, count: i
     )
 
 
-def _seconds_after(run: RecordedRun, last: int) -> float:
+def _seconds_after(run: SampledRun, last: int) -> float:
     """Return the time from the end of the last useful attempt to the end of the run."""
     for each in run.attempts or []:
         if each.get("attempt") == last and run.ended_at is not None:
