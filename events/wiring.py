@@ -14,11 +14,11 @@ from events import (
     log,
 )
 from events.bus import after_commit, subscribers, system_events
-from events.catalogue.stream_names import USER
+from events.catalogue.stream_names import USER, WORKSPACE
 from events.replay import jobs, sending, stream_kind
 from events.replay.models import Replay
 from events.streaming import publisher, stream_kinds
-from workflow_platform.core.accounts.models import ApiToken, Membership, TokenFamily, User
+from workflow_platform.core.accounts.models import ApiToken, Membership, TokenFamily, User, Workspace
 from workflow_platform.core.jobs import register
 from workflow_platform.core.secrets import encrypted_columns
 
@@ -32,6 +32,7 @@ def connect() -> None:
     stream_kinds.register(stream_kind.KIND)
     register(jobs.KIND, sending.send, "low")
     encrypted_columns.register_column("secrets of replays", Replay, "secrets")
+    post_save.connect(_workspace_saved, sender=Workspace, dispatch_uid="events.workspace_saved")
     post_delete.connect(_session_ended, sender=Session, dispatch_uid="events.session_ended")
     of_users = (ApiToken, Membership, TokenFamily)
     for model, receiver in (*((each, _right_changed) for each in of_users), (User, _user_saved)):
@@ -42,6 +43,11 @@ def connect() -> None:
 def _session_ended(*, instance: Session, **_: Any) -> None:
     if user := instance.get_decoded().get(SESSION_KEY):
         _check_after_commit(int(user))
+
+
+def _workspace_saved(*, instance: Workspace, created: bool, **_: Any) -> None:
+    if created:
+        log.open_stream(f"{WORKSPACE}{instance.pk}", instance.pk)
 
 
 def _right_changed(*, instance: Any, **_: Any) -> None:

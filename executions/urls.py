@@ -1,7 +1,15 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from executions.pages import approvals, credentials, dashboard, failures, notifications, workflows_and_executions
+from executions.pages import (
+    approvals,
+    credentials,
+    dashboard,
+    failures,
+    insights,
+    notifications,
+    workflows_and_executions,
+)
 from executions.traces import pages as trace_pages
 from executions.triggers.hooks import pages as hook_pages
 from workflow_platform.core.accounts.forms import LoginForm
@@ -23,6 +31,7 @@ urlpatterns = [
     path("executions/<uuid:execution_id>/trace/", trace_pages.trace_page, name="execution-trace"),
     path("trace/", trace_pages.find, name="trace-page"),
     path("approvals/", approvals.page, name="approvals"),
+    path("insights/", insights.page, name="insights"),
     path("notifications/", notifications.page, name="notifications"),
     path("notifications/emails/<str:token>/", notifications.stop_emails, name="notification-emails"),
     path("credentials/", credentials.credentials, name="credentials"),

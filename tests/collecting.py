@@ -11,14 +11,14 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-Span = dict[str, Any]
+TraceSpan = dict[str, Any]
 
 
 class Collector:
     """Keeps the spans that it receives, by id. Its address is one that OUTBOUND_ALLOW does not name."""
 
     def __init__(self) -> None:
-        self.spans: dict[str, Span] = {}
+        self.spans: dict[str, TraceSpan] = {}
         self.repeated: list[str] = []
         """The ids of spans that came again."""
         self.resources: list[dict[str, Any]] = []
@@ -41,7 +41,7 @@ class Collector:
         """Listen at the same address again."""
         self._server = self._listen(self.port)
 
-    def named(self, trace_id: str, name: str) -> list[Span]:
+    def named(self, trace_id: str, name: str) -> list[TraceSpan]:
         """Return the spans of a trace with this name, the first first."""
         found = [span for span in self.spans.values() if span["traceId"] == trace_id and span["name"] == name]
         return sorted(found, key=lambda span: int(span["startTimeUnixNano"]))

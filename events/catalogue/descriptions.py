@@ -43,6 +43,8 @@ DESCRIPTIONS = {
     "execution.timed_out": _("The execution exceeded its time limit and was ended."),
     "notification.created": _("You have a new notification."),
     "notification.read": _("You marked notifications as read."),
+    "insight.raised": _("A bottleneck or an advice was found; the event has its figure."),
+    "insight.cleared": _("A bottleneck or an advice no longer applies, or was dismissed or checked."),
     "system.startup": _("A process of the installation started."),
     "system.shutdown": _("A process of the installation shut down."),
     "system.health_check": _("The periodic health of the database, Redis and workers, or a change of it."),

@@ -358,6 +358,28 @@ class NotificationsRead(Payload):
     """All up to this notification were marked; `notifications` is then empty."""
 
 
+# --- insight ---------------------------------------------------------------------------------------------------------
+
+
+class InsightRaised(Payload):
+    """A bottleneck was found, or an advice: its figure in words. The API has the evidence."""
+
+    insight: str
+    kind: str
+    workflow: str | None
+    node: str | None
+    text: str
+
+
+class InsightCleared(Payload):
+    insight: str
+    kind: str
+    workflow: str | None
+    node: str | None
+    reason: Literal["cleared", "dismissed", "confirmed", "refuted"]
+    """cleared: it is no longer true. confirmed, refuted: it was applied, and it helped or it did not."""
+
+
 # --- system ----------------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +427,8 @@ CATALOGUE: dict[str, type[Payload]] = {
     "execution.timed_out": TimedOut,
     "notification.created": NotificationCreated,
     "notification.read": NotificationsRead,
+    "insight.raised": InsightRaised,
+    "insight.cleared": InsightCleared,
     "system.startup": ProcessEvent,
     "system.shutdown": ProcessEvent,
     "system.health_check": SystemEvent,

@@ -12,6 +12,8 @@ WORKFLOW = "workflow:"
 """The prefix of workflow streams: the workflow's events, and the lifecycle events of its executions."""
 USER = "user:"
 """The prefix of users' streams: what happens to their notifications. Only the user may see it."""
+WORKSPACE = "workspace:"
+"""The prefix of workspaces' streams: the insights of a workspace, for its members."""
 
 
 def sequence_field(stream_name: str) -> str:

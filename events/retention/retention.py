@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from events.catalogue.stream_names import EXECUTION, SYSTEM, USER, WORKFLOW
+from events.catalogue.stream_names import EXECUTION, SYSTEM, USER, WORKFLOW, WORKSPACE
 from events.log.models import Stream
 from events.log.partitions import first_id
 from events.retention.models import CleanupState, RetentionPolicy
@@ -91,7 +91,7 @@ def remove(terms: RetentionTerms, workspace: Workspace | None = None, note: str 
         for select in (_ENDED, _TESTS, _INSTALLATION if rule.workspace is None else _WORKFLOWS):
             _remove(select, _parameters(rule), note, removed)
     if workspace is None:
-        names = {"executions": f"{EXECUTION}%", "workflows": f"{WORKFLOW}%"}
+        names = {"executions": f"{EXECUTION}%", "workflows": [f"{WORKFLOW}%", f"{WORKSPACE}%"]}
         _remove(_ABANDONED, names | {"before": timezone.now()}, note, removed)
     return removed
 
@@ -158,7 +158,7 @@ def _parameters(rule: _Rule) -> dict[str, Any]:
         "bound": first_id(rule.others_before),
         "failures": FAILURES,
         "system": SYSTEM,
-        "workflows": f"{WORKFLOW}%",
+        "workflows": [f"{WORKFLOW}%", f"{WORKSPACE}%"],
         "users": f"{USER}%",
     }
 
@@ -191,14 +191,14 @@ WHERE {} AND s.ended_at IS NULL AND s.created_at < %(others_before)s AND e.event
   AND (s.created_at, s.id) > (%(after_at)s, %(after_id)s)
 ORDER BY s.created_at, s.id LIMIT %(limit)s
 """
-_WORKFLOWS = _OTHERS.format("s.workspace_id = %(workspace)s AND s.name LIKE %(workflows)s")
+_WORKFLOWS = _OTHERS.format("s.workspace_id = %(workspace)s AND s.name LIKE ANY(%(workflows)s)")
 _INSTALLATION = _OTHERS.format("(s.name = %(system)s OR s.name LIKE %(users)s)")
 _ABANDONED = """
 SELECT s.id, NULL::uuid AS workspace_id, s.created_at, s.last_sequence AS through, e.events, s.created_at AS at
 FROM events_stream s CROSS JOIN LATERAL (
   SELECT count(*) AS events FROM events_event WHERE stream_id = s.id AND sequence > s.removed_through
 ) e
-WHERE s.workspace_id IS NULL AND (s.name LIKE %(executions)s OR s.name LIKE %(workflows)s)
+WHERE s.workspace_id IS NULL AND (s.name LIKE %(executions)s OR s.name LIKE ANY(%(workflows)s))
   AND (s.removed_at IS NULL OR s.removed_through < s.last_sequence) AND s.created_at < %(before)s
   AND (s.created_at, s.id) > (%(after_at)s, %(after_id)s)
 ORDER BY s.created_at, s.id LIMIT %(limit)s

@@ -6,6 +6,7 @@ from executions.api.binaries import BinaryView
 from executions.api.bulk_operations import BulkOperationViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
+from executions.api.insights import InsightViewSet
 from executions.api.list_columns import ColumnsView
 from executions.api.metrics import InstallationMetricsView
 from executions.api.node_groups import NodeGroupsView
@@ -25,6 +26,7 @@ router.register("executions/views", SavedViewViewSet, basename="saved-view")
 router.register("executions/bulk", BulkOperationViewSet, basename="bulk-operation")
 router.register("executions", ExecutionViewSet, basename="execution")
 router.register("approvals", ApprovalViewSet, basename="approval")
+router.register("insights", InsightViewSet, basename="insight")
 router.register("notifications", NotificationViewSet, basename="notification")
 
 urlpatterns = [

@@ -9,6 +9,7 @@ from executions.models.column_choice import ColumnChoice
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.execution_attribute import ExecutionAttribute
+from executions.models.insight import HELD, Insight, InsightKind, InsightLook, InsightQuerySet, InsightStatus
 from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_grouping import NodeGrouping
@@ -43,6 +44,7 @@ from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
+    "HELD",
     "HOUR",
     "MINUTE",
     "Binary",
@@ -59,6 +61,11 @@ __all__ = [
     "ExecutionAttribute",
     "ExecutionRollup",
     "ExecutionTotal",
+    "Insight",
+    "InsightKind",
+    "InsightLook",
+    "InsightQuerySet",
+    "InsightStatus",
     "ItemChild",
     "ItemOutcome",
     "Missed",

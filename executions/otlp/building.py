@@ -12,7 +12,7 @@ from executions.otlp import material
 from executions.otlp.execution_spans import end_spans, request_span, start_spans, waiting_span
 from executions.otlp.material import RunKey, TracedExecution, TracedRequest, TracedRun
 from executions.otlp.node_spans import CANCELLED, AttemptEnd, attempt_span_of
-from executions.otlp.spans import Span
+from executions.otlp.spans import TraceSpan
 from workflow_platform.core.telemetry import exporting
 from workflow_platform.core.telemetry.trace_context import TraceContext
 
@@ -34,7 +34,7 @@ class _Material:
     """The contexts of the executions that reruns repeat."""
 
 
-def spans_of(events: Sequence[RecordedEvent]) -> list[Span]:
+def spans_of(events: Sequence[RecordedEvent]) -> list[TraceSpan]:
     """Return the spans that these events complete, in their order. Executions that were removed, or whose traces are
     not sampled, have none."""
     ids = {event.execution_id for event in events if event.execution_id}
@@ -65,7 +65,7 @@ def _read(events: Sequence[RecordedEvent], executions: dict[str, TracedExecution
     return read
 
 
-def _spans_of(event: RecordedEvent, read: _Material) -> Iterator[Span]:
+def _spans_of(event: RecordedEvent, read: _Material) -> Iterator[TraceSpan]:
     execution = read.executions[event.execution_id or ""]
     if event.type in _ATTEMPT_ENDS:
         run = read.runs.get(_key(event))

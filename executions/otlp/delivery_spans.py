@@ -11,7 +11,7 @@ from django.db import connection
 
 from executions.otlp import material
 from executions.otlp.phases import phase_spans
-from executions.otlp.spans import Span, SpanKind
+from executions.otlp.spans import SpanKind, TraceSpan
 from workflow_platform.core.telemetry import exporting
 from workflow_platform.core.telemetry.trace_context import (
     TraceContext,
@@ -67,7 +67,7 @@ def _rows(statement: str, value: Any) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def spans_of_attempts(attempts: Collection[Mapping[str, Any]]) -> list[Span]:
+def spans_of_attempts(attempts: Collection[Mapping[str, Any]]) -> list[TraceSpan]:
     """Return the spans of attempts, and of the deliveries that ended with one."""
     contexts = material.contexts({attempt["execution_id"] for attempt in attempts})
     return [
@@ -78,7 +78,7 @@ def spans_of_attempts(attempts: Collection[Mapping[str, Any]]) -> list[Span]:
     ]
 
 
-def _spans(attempt: Mapping[str, Any], context: TraceContext) -> Iterator[Span]:
+def _spans(attempt: Mapping[str, Any], context: TraceContext) -> Iterator[TraceSpan]:
     number, before = attempt["number"], attempt["attempts_before"]
     # Each redelivery is a span of its own; the attempts before it belong to the first.
     span_id = span_id_of("delivery", attempt["delivery"], before if number > before else 0)
@@ -86,7 +86,7 @@ def _spans(attempt: Mapping[str, Any], context: TraceContext) -> Iterator[Span]:
     ended = began + timedelta(milliseconds=attempt["total"] or 0)
     failed = attempt["outcome"] != "delivered"
     attempt_id = delivery_attempt_span(attempt["delivery"], number)
-    yield Span(
+    yield TraceSpan(
         trace_id=context.trace_id,
         span_id=attempt_id,
         parent_id=span_id,
@@ -109,7 +109,7 @@ def _spans(attempt: Mapping[str, Any], context: TraceContext) -> Iterator[Span]:
     yield from phase_spans(context.trace_id, attempt_id, began, attempt)
     if attempt["outcome"] in _FINAL:
         target = attempt["endpoint_name"] or attempt["url"].split("?")[0]
-        yield Span(
+        yield TraceSpan(
             trace_id=context.trace_id,
             span_id=span_id,
             parent_id=_parent(attempt),

@@ -9,16 +9,16 @@ from typing import Any
 from events.log.recorded import RecordedEvent
 from executions.otlp.material import TracedExecution, TracedRequest
 from executions.otlp.node_spans import about
-from executions.otlp.spans import Attributes, Span, SpanEvent, SpanKind, SpanLink
+from executions.otlp.spans import Attributes, SpanEvent, SpanKind, SpanLink, TraceSpan
 from workflow_platform.core.telemetry.trace_context import TraceContext, execution_span, span_id_of
 
 _SHOWN = ("node", "run_index", "reason", "kind", "until", "level", "message", "by", "worker", "recoveries", "child")
 """The data of an event that its moment shows."""
 
 
-def request_span(execution: TracedExecution, at: datetime, request: TracedRequest | None) -> Span:
+def request_span(execution: TracedExecution, at: datetime, request: TracedRequest | None) -> TraceSpan:
     """Return the span of the request that started the execution, until it was stored at `at`."""
-    return Span(
+    return TraceSpan(
         trace_id=execution.trace_id,
         span_id=execution.parent_id,
         parent_id=execution.context.span_id,
@@ -36,7 +36,7 @@ def request_span(execution: TracedExecution, at: datetime, request: TracedReques
     )
 
 
-def start_spans(execution: TracedExecution, event: RecordedEvent) -> Iterator[Span]:
+def start_spans(execution: TracedExecution, event: RecordedEvent) -> Iterator[TraceSpan]:
     """Yield the zero-length span that shows at once that the execution runs, and what it waited for before."""
     at = event.happened_at
     yield _within(execution, "started", "execution started", at, at, _about(execution, event))
@@ -47,7 +47,7 @@ def start_spans(execution: TracedExecution, event: RecordedEvent) -> Iterator[Sp
     yield _within(execution, "queue", "queue", queued, at, {"workflow.wait": "worker"})
 
 
-def waiting_span(execution: TracedExecution, event: RecordedEvent) -> Span:
+def waiting_span(execution: TracedExecution, event: RecordedEvent) -> TraceSpan:
     """Return the zero-length span that shows at once that a node waits."""
     data = event.data
     attributes = _of_wait(execution, data) | {"workflow.event.sequence": event.sequence}
@@ -57,7 +57,7 @@ def waiting_span(execution: TracedExecution, event: RecordedEvent) -> Span:
 
 def end_spans(
     execution: TracedExecution, event: RecordedEvent, moments: Sequence[RecordedEvent], rerun: TraceContext | None
-) -> Iterator[Span]:
+) -> Iterator[TraceSpan]:
     """Yield the span of the whole execution, which has ended, and those of the waits and pauses in it.
 
     `moments` are its other events; `rerun` is the context of the execution that it repeats.
@@ -78,7 +78,7 @@ def end_spans(
     if execution.rerun_of and rerun:
         about_rerun = {"workflow.link": "rerun_of", "workflow.execution.id": execution.rerun_of}
         links.append(SpanLink(rerun.trace_id, execution_span(execution.rerun_of), about_rerun))
-    yield Span(
+    yield TraceSpan(
         trace_id=execution.trace_id,
         span_id=execution.span_id,
         parent_id=execution.parent_id,
@@ -118,8 +118,8 @@ def _about(execution: TracedExecution, event: RecordedEvent) -> dict[str, Any]:
 
 def _within(
     execution: TracedExecution, kind: str, name: str, began: datetime, ended: datetime, attributes: Attributes
-) -> Span:
-    return Span(
+) -> TraceSpan:
+    return TraceSpan(
         trace_id=execution.trace_id,
         span_id=span_id_of(kind, execution.id),
         parent_id=execution.span_id,
@@ -146,18 +146,18 @@ def _of_wait(execution: TracedExecution, data: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _waits(execution: TracedExecution, moments: Sequence[RecordedEvent], ended: datetime) -> Iterator[Span]:
+def _waits(execution: TracedExecution, moments: Sequence[RecordedEvent], ended: datetime) -> Iterator[TraceSpan]:
     """Yield a span for each wait of a node, until the node started again, and for each pause."""
     waiting: dict[tuple[str, int], RecordedEvent] = {}
     paused: RecordedEvent | None = None
 
-    def wait_span(event: RecordedEvent, until: datetime) -> Span:
+    def wait_span(event: RecordedEvent, until: datetime) -> TraceSpan:
         data = event.data
         name = f"{data['name']}: wait for {data['kind']}"
         kind = f"wait {event.sequence}"
         return _within(execution, kind, name, event.happened_at, until, _of_wait(execution, data))
 
-    def pause_span(event: RecordedEvent, until: datetime) -> Span:
+    def pause_span(event: RecordedEvent, until: datetime) -> TraceSpan:
         reason = {"workflow.reason": event.data["reason"]}
         return _within(execution, f"pause {event.sequence}", "paused", event.happened_at, until, reason)
 

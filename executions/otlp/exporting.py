@@ -9,7 +9,7 @@ from django.db import transaction
 from events.log.recorded import RecordedEvent
 from executions.otlp import delivery_spans
 from executions.otlp.building import spans_of
-from executions.otlp.spans import Span, requests_of
+from executions.otlp.spans import TraceSpan, requests_of
 from webhooks import outbox
 from workflow_platform.core.telemetry import exporting
 
@@ -32,7 +32,7 @@ def export_attempts() -> int:
     return len(attempts)
 
 
-def deliver_spans(spans: Sequence[Span]) -> None:
+def deliver_spans(spans: Sequence[TraceSpan]) -> None:
     """Create deliveries of spans."""
     if spans:
         outbox.create_for_collector(list(requests_of(spans, exporting.resource())))

@@ -11,13 +11,13 @@ from events.history import history
 from events.history.event_filter import EventFilter
 from executions.otlp import delivery_spans
 from executions.otlp.building import TYPES, spans_of
-from executions.otlp.spans import Span
+from executions.otlp.spans import TraceSpan
 
 AT_ONCE = 500
 """Events whose spans are made together."""
 
 
-def earlier_spans(**which: Any) -> Iterator[list[Span]]:
+def earlier_spans(**which: Any) -> Iterator[list[TraceSpan]]:
     """Yield the spans of events, in pages. `which` are fields of EventFilter: `since`, `until`, `workflow`,
     `execution`. The deliveries of an execution come with its end."""
     events = history.walk(EventFilter(types=TYPES, workspaces=None, **which))

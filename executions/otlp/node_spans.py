@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from executions.otlp.material import RunKey, TracedExecution, TracedRun
-from executions.otlp.spans import Attributes, Span, SpanLink
+from executions.otlp.spans import Attributes, SpanLink, TraceSpan
 from workflow_platform.core.telemetry.trace_context import attempt_span
 
 CANCELLED = "Cancelled: the execution ended first."
@@ -28,11 +28,11 @@ class AttemptEnd:
 
 def attempt_span_of(
     execution: TracedExecution, run: TracedRun, end: AttemptEnd, attempts: Mapping[RunKey, int]
-) -> Span:
+) -> TraceSpan:
     """Return the span of an attempt. `attempts` are the last ones of the runs that its items came from."""
     began = _began(run, end)
     calls = [call for call in run.exchanges if call["attempt"] == end.attempt]
-    return Span(
+    return TraceSpan(
         trace_id=execution.trace_id,
         span_id=attempt_span(execution.id, run.node, run.run_index, end.attempt),
         parent_id=execution.span_id,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from executions.otlp.spans import Span
+from executions.otlp.spans import TraceSpan
 from workflow_platform.core.telemetry.trace_context import span_id_of
 
 
-def phase_spans(trace_id: str, parent_id: str, began: datetime, phases: Mapping[str, float | None]) -> Iterator[Span]:
+def phase_spans(
+    trace_id: str, parent_id: str, began: datetime, phases: Mapping[str, float | None]
+) -> Iterator[TraceSpan]:
     """Yield the spans of a request's phases: `{dns, connect, tls, first_byte, total}` in milliseconds.
 
     `connect` and `tls` are durations; the others count from the beginning. A phase that did not happen is None, such as
@@ -26,7 +28,7 @@ def phase_spans(trace_id: str, parent_id: str, began: datetime, phases: Mapping[
         ends.append(("body", phases["first_byte"] or 0.0, phases.get("total")))
     for name, start, end in ends:
         if end is not None:
-            yield Span(
+            yield TraceSpan(
                 trace_id=trace_id,
                 span_id=span_id_of("phase", parent_id, name),
                 parent_id=parent_id,

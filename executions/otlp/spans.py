@@ -53,7 +53,7 @@ class SpanLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class TraceSpan:
     """A span. Attributes that are None are left out."""
 
     trace_id: str
@@ -106,7 +106,7 @@ class Span:
         return span
 
 
-def requests_of(spans: Iterable[Span], resource: Attributes) -> Iterator[str]:
+def requests_of(spans: Iterable[TraceSpan], resource: Attributes) -> Iterator[str]:
     """Yield ExportTraceServiceRequests as JSON texts, each within MAX_SPANS and about MAX_BYTES."""
     batch: list[bytes] = []
     size = 0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.collecting import Collector, Span, collecting, values
+from tests.collecting import Collector, TraceSpan, collecting, values
 from tests.conftest import Platform
 from tests.executing import save, until
 from tests.receiving import Receiver, receiving, status
@@ -94,7 +94,7 @@ def _is_whole(collector: Collector, platform: Platform, execution: str) -> bool:
     return roots <= collector.spans.keys() and len(_delivered(collector)) == 4
 
 
-def _delivered(collector: Collector) -> list[Span]:
+def _delivered(collector: Collector) -> list[TraceSpan]:
     return [span for span in collector.spans.values() if span["name"].startswith("deliver to")]
 
 
@@ -187,7 +187,7 @@ def _check_secrets(collector: Collector, platform: Platform) -> None:
     assert all(each["origin"] != "trace" for each in shown)
 
 
-def _is_of(span: Span, execution: str) -> bool:
+def _is_of(span: TraceSpan, execution: str) -> bool:
     return bool(values(span["attributes"])["workflow.execution.id"] == execution)
 
 

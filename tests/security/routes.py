@@ -202,6 +202,12 @@ API: dict[str, dict[str, Access]] = {
     "/api/approvals/{approval}/": {"get": Access()},
     "/api/approvals/{approval}/items/": {"get": Access()},
     "/api/approvals/{approval}/decide/": {"post": Access(EDITOR, {"decision": "approved"})},
+    "/api/insights/": {"get": Access(foreign=("workspace={workspace}", "workflow={workflow}"))},
+    "/api/insights/{insight}/": {"get": Access()},
+    "/api/insights/{insight}/outcome/": {"get": Access()},
+    "/api/insights/{insight}/apply/": {"post": Access(EDITOR)},
+    "/api/insights/{insight}/undo/": {"post": Access(EDITOR)},
+    "/api/insights/{insight}/dismiss/": {"post": Access(EDITOR)},
     "/api/notifications/": {"get": Access(foreign=("workspace={workspace}", "workspace={workspace}&unread=true"))},
     "/api/notifications/count/": {"get": Access()},
     "/api/notifications/read/": {
@@ -304,6 +310,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/workspaces/": (),
     "/workspaces/{workspace}/": (),
     "/notifications/": ("?workspace={workspace}",),
+    "/insights/": ("?workspace={workspace}", "?show=settled"),
     "/approvals/": ("?show=all", "?show=open"),
     "/credentials/": (),
     "/events/": ("?execution={execution}", "?workflow={workflow}"),
@@ -327,7 +334,7 @@ _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id
           "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound",
           "reference": "binary", "session_id": "session"}  # fmt: skip
 OF_PATHS = {
-    "approvals": "approval", "binaries": "binary", "bulk": "bulk", "credentials": "credential",
+    "approvals": "approval", "insights": "insight", "binaries": "binary", "bulk": "bulk", "credentials": "credential",
     "deliveries": "delivery", "endpoints": "endpoint", "executions": "execution", "inbound": "inbound",
     "invitations": "invitation", "members": "member", "nodes": "node", "operations": "operation",
     "replays": "replay", "tokens": "token", "versions": "number", "views": "view", "workflows": "workflow",

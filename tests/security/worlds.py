@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from executions.binaries import BinaryWriter
-from executions.models import Execution, Notification, NotificationKind, Wait
+from executions.models import Execution, Insight, InsightKind, Notification, NotificationKind, Wait
 from tests.engine import run_here
 from tests.workflows import edge, node
 from webhooks.models import InboundRequest
@@ -104,6 +104,7 @@ def _fill_workflows(world: World) -> None:
         "replay": replay["id"],
         "invitation": invitation["id"],
         "notification": str(_notification(world, workflow["id"], execution["id"]).pk),
+        "insight": str(_insight(world, workflow["id"]).pk),
         "member": str(Membership.objects.get(workspace=world.workspace, role=Role.VIEWER).pk),
         "token": str(ApiToken.objects.get(user__username=f"{world.workspace.slug}-admin").pk),
         "session": str(_session(User.objects.get(username=f"{world.workspace.slug}-admin")).pk),
@@ -115,6 +116,14 @@ def _notification(world: World, workflow: str, execution: str) -> Notification:
         recipient=User.objects.get(username=f"{world.workspace.slug}-admin"), kind=NotificationKind.FAILED,
         workspace=world.workspace, needs=Role.VIEWER, event_id=uuid4(), happened_at=timezone.now(),
         workflow_id=workflow, execution_id=execution, subject=world.secret,
+    )  # fmt: skip
+
+
+def _insight(world: World, workflow: str) -> Insight:
+    return Insight.objects.create(
+        workspace=world.workspace, workflow_id=workflow, kind=InsightKind.SLOW_NODE, key=f"slow_node:{workflow}",
+        subject={"workflow": workflow, "name": world.secret, "node": "ask", "label": "ask"},
+        evidence={"n": 5, "span_s": 60}, figure={"value": 3.0, "unit": "s", "text": world.secret},
     )  # fmt: skip
 
 

@@ -11,16 +11,16 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from executions.otlp import spans
 from executions.otlp.phases import phase_spans
-from executions.otlp.spans import Span, SpanEvent, SpanKind, SpanLink, requests_of
+from executions.otlp.spans import SpanEvent, SpanKind, SpanLink, TraceSpan, requests_of
 from workflow_platform.core.telemetry import protobuf
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 AT = datetime(2026, 12, 1, 4, 5, 6, 789012, tzinfo=UTC)
 
 
-def span(number: int = 1, **fields: Any) -> Span:
+def span(number: int = 1, **fields: Any) -> TraceSpan:
     defaults: dict[str, Any] = {"parent_id": "", "name": "Ask", "began": AT, "ended": AT + timedelta(seconds=1)}
-    return Span(trace_id=TRACE, span_id=f"{number:016x}", **defaults | fields)
+    return TraceSpan(trace_id=TRACE, span_id=f"{number:016x}", **defaults | fields)
 
 
 def test_a_span_is_written_as_the_protocol_says() -> None:

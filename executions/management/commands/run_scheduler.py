@@ -23,6 +23,7 @@ from executions import binaries
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
+from executions.insights import InsightThread
 from executions.notifications import clearing, emails
 from executions.notifications.consumer import NotificationThread
 from executions.otlp.consumer import TraceThreads
@@ -85,6 +86,7 @@ class Command(BaseCommand):
         traces.start()
         Indexer().start(stop)
         RollupThread().start()
+        InsightThread().start()
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
             Sweep("login counters", login_limit.sweep, FORGET_SECONDS),

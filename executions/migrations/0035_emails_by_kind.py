@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [('executions', '0032_trace_parent')]
+    dependencies: ClassVar = [('executions', '0034_insights')]
 
     operations: ClassVar = [
         migrations.AddField(

@@ -1,0 +1,141 @@
+"""The page of insights: what holds a workspace back, in sentences, with the change that would help."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from executions.models import HELD, Insight, InsightKind, InsightStatus
+from workflow_platform.core.accounts.models import Role, User
+from workflow_platform.core.accounts.workspace_choice import offered, shown_workspace
+from workflow_platform.core.api.page_filters import page_query, uuid_or_none
+
+LISTED = 50
+SHOWS = {"open": gettext_lazy("Open"), "settled": gettext_lazy("Settled")}
+
+
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    """List insights: the open and applied ones, or the settled ones; `before` pages back."""
+    user = cast(User, request.user)
+    show = request.GET.get("show", "open")
+    show = show if show in SHOWS else "open"
+    named = request.GET.get("workspace")
+    shown = uuid_or_none(named) if named is not None else shown_workspace(user)
+    rows = Insight.objects.visible_to(user).select_related("workspace", "workflow", "by")
+    rows = rows.filter(status__in=HELD) if show == "open" else rows.exclude(status__in=HELD)
+    if shown is not None:
+        rows = rows.filter(workspace=shown)
+    if (before := uuid_or_none(request.GET.get("before"))) is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows[: LISTED + 1])
+    editable = {each.pk for each in offered(user, Role.EDITOR)}
+    context = {
+        "show": show,
+        "shows": SHOWS.items(),
+        "insights": [_row(insight, editable) for insight in found[:LISTED]],
+        "several_workspaces": shown is None and len(offered(user, Role.VIEWER)) > 1,
+        "before": before,
+        "older": page_query(request, before=found[LISTED - 1].pk) if len(found) > LISTED else None,
+        "newest": page_query(request),
+        "page_data": {},
+    }
+    return render(request, "executions/insights.html", context)
+
+
+def _row(insight: Insight, editable: set[UUID]) -> dict[str, Any]:
+    may = insight.workspace_id in editable
+    changed = insight.status in {InsightStatus.APPLIED, InsightStatus.CONFIRMED, InsightStatus.REFUTED}
+    return {
+        "insight": insight,
+        "kind": _(InsightKind(insight.kind).label),
+        "status": _(InsightStatus(insight.status).label),
+        "sentence": sentence(insight),
+        "basis": _basis(insight.evidence),
+        "preview": _preview(insight.action) if insight.action else None,
+        "outcome": _outcome(insight.outcome) if insight.outcome else "",
+        "may_apply": may and insight.status == InsightStatus.OPEN and insight.action is not None,
+        "may_dismiss": may and insight.status == InsightStatus.OPEN,
+        "may_undo": may and changed,
+    }
+
+
+def sentence(insight: Insight) -> str:
+    """Return the evidence as a sentence in the language of the page."""
+    seen = insight.evidence
+    match insight.kind:
+        case InsightKind.SLOW_NODE:
+            values = {"time": _time(seen.get("mean_s")), "share": _share(seen.get("share"))}
+            return _("It takes %(time)s on average, %(share)s of the time of an execution.") % values
+        case InsightKind.CACHE_NODE:
+            values = {"share": _share(seen.get("hit_rate")), "time": _time(seen.get("saved_s"))}
+            return _("%(share)s of its runs had been computed before. A cache would have saved %(time)s.") % values
+        case InsightKind.LIMIT_TOO_LOW:
+            values = {"limit": str(seen.get("limit")), "proposed": str(seen.get("proposed"))}
+            values |= {"before": _time(seen.get("median_wait_s")), "after": _time(seen.get("replayed_wait_s"))}
+            text = _("Limit %(proposed)s instead of %(limit)s: median wait %(before)s → %(after)s.") % values
+            return f"{text} {_('Check first that the systems it calls can take more.')}"
+        case InsightKind.QUEUE_STARVED:
+            workers = seen.get("workers")
+            count = _("unknown") if workers is None else str(workers)
+            values = {"time": _time(seen.get("median_wait_s")), "workers": count}
+            return _("Executions wait %(time)s for a worker. Live workers: %(workers)s. Start more.") % values
+        case InsightKind.ENDPOINT_FAILING:
+            values = {"share": _share(seen.get("failure_rate")), "reason": str(seen.get("reason"))}
+            text = _("%(share)s of the attempts failed (%(reason)s).") % values
+            if not (waited := seen.get("oldest_pending_s")):
+                return text
+            return f"{text} {_('The oldest delivery has waited %(time)s.') % {'time': _time(waited)}}"
+        case InsightKind.RETRY_NEVER_HELPS:
+            values = {"last": str(seen.get("last_useful")), "tries": str(seen.get("tries"))}
+            values["time"] = _time(seen.get("wasted_s"))
+            return _("Attempts after %(last)s never succeeded in %(tries)s tries. They took %(time)s.") % values
+    return str(insight.figure["text"])
+
+
+def _basis(evidence: dict[str, Any]) -> str:
+    count = int(evidence.get("n") or 0)
+    values = {"count": number_format(count), "time": _time(evidence.get("span_s"))}
+    return ngettext("from %(count)s observation in %(time)s", "from %(count)s observations in %(time)s", count) % values
+
+
+def _outcome(outcome: dict[str, Any]) -> str:
+    before, after = outcome.get("before") or {}, outcome.get("after") or {}
+    unit = 1 if str(outcome.get("measure")).endswith("_s") else 1000
+    shown = [_time(None if each.get("value") is None else each["value"] / unit) for each in (before, after)]
+    counts = {"n_before": before.get("n", 0), "n_after": after.get("n", 0)}
+    values = {"before": shown[0], "after": shown[1]} | counts
+    return _("Before: %(before)s (%(n_before)s). Since: %(after)s (%(n_after)s).") % values
+
+
+def _preview(action: dict[str, Any]) -> str:
+    """Return the change as lines, as in a diff."""
+    lines = []
+    for name, value in action["changes"].items():
+        for sign, each in (("-", action["before"].get(name)), ("+", value)):
+            lines.append(f"{sign} {name}: {orjson.dumps(each).decode()}")
+    return "\n".join(lines)
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{number_format(round(share * 100))} %"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{number_format(round(seconds * 1000))} ms"
+    if seconds < 120:
+        return f"{number_format(seconds, decimal_pos=1 if seconds < 10 else 0)} s"
+    if seconds < 7200:
+        return f"{number_format(round(seconds / 60))} min"
+    return f"{number_format(round(seconds / 3600))} h"

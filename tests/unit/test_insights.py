@@ -1,0 +1,168 @@
+"""What detectors decide, from figures alone: planted bottlenecks are found, healthy figures are not."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from executions.insights import admission_replay
+from executions.insights.admission_replay import Arrival
+from executions.insights.detectors import cache_node, endpoint_failing, limit_too_low, queue_starved, slow_node
+from executions.insights.detectors import retry_never_helps as retries
+from executions.insights.detectors.cache_node import ComparedRun
+from executions.insights.findings import seconds_text
+from executions.insights.measures import Measured, verdict
+from executions.insights.sample import SampledRun
+from executions.models import InsightStatus
+
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def reference(arrivals: list[Arrival], limit: int) -> list[float]:
+    """Admit in steps of a tenth of a second: slow, and obviously the rule."""
+    waiting, running, found, now = list(range(len(arrivals))), list[float](), [0.0] * len(arrivals), 0
+    while waiting:
+        running = [end for end in running if end > now]
+        for newest in (now - 1, now):  # a free place goes to those that wait before somebody arrives
+            there = sorted((i for i in waiting if arrivals[i].at <= newest), key=lambda i: (arrivals[i].rank, i))
+            for index in there[: limit - len(running)]:
+                waiting.remove(index)
+                found[index] = now - arrivals[index].at
+                running.append(now + arrivals[index].seconds)
+        now += 1
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_replay_admits_as_a_slow_reference_does(seed: int) -> None:
+    dice = random.Random(seed)
+    arrivals = [
+        Arrival(dice.randrange(50), dice.randrange(50), dice.randint(1, 20)) for _ in range(dice.randint(1, 40))
+    ]
+    # Equal moments of arrival are admitted one by one; tell them apart as a database would.
+    arrivals = [Arrival(at, rank, s) for at, rank, s in {a.at: (a.at, a.rank, a.seconds) for a in arrivals}.values()]
+    limit = dice.randint(1, 4)
+    assert admission_replay.waits(arrivals, limit) == reference(arrivals, limit)
+
+
+def test_each_key_has_places_of_its_own() -> None:
+    arrivals = [Arrival(0, 0, 10, "a"), Arrival(1, 1, 10, "a"), Arrival(2, 2, 10, "b")]
+    assert admission_replay.waits(arrivals, 1, per_key=True) == [0, 9, 0]
+    assert admission_replay.waits(arrivals, 1) == [0, 9, 18]
+
+
+def test_a_limit_that_holds_executions_back_is_raised_as_far_as_it_helps() -> None:
+    arrivals = [Arrival(number, number, 20) for number in range(60)]
+    recorded = admission_replay.waits(arrivals, 10)
+    found = limit_too_low.decide(arrivals, recorded, [0.1] * 60, 10, 80)
+    assert found is not None
+    assert (found.limit, found.median_after, found.error) == (20, 0, 0)
+    assert found.median_before > 10
+
+
+@pytest.mark.parametrize(
+    ("recorded", "workers", "ceiling"),
+    [
+        ([0.0] * 60, [0.1] * 60, 80),  # nobody waits
+        ([40.0] * 60, [0.1] * 60, 80),  # they wait for something else: the limit does not explain it
+        (None, [30.0] * 60, 80),  # workers hold them back as well
+        (None, [0.1] * 60, 10),  # the workspace allows no more
+    ],
+)
+def test_no_other_limit_is_advised(recorded: list[float] | None, workers: list[float], ceiling: int) -> None:
+    arrivals = [Arrival(number, number, 20) for number in range(60)]
+    recorded = recorded or admission_replay.waits(arrivals, 10)
+    assert limit_too_low.decide(arrivals, recorded, workers, 10, ceiling) is None
+
+
+# --- nodes -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_gain_of_a_cache_counts_repeated_inputs_within_their_time() -> None:
+    runs = [ComparedRun((number % 4,), f"out{number % 4}", at(number), 500) for number in range(40)]
+    found = cache_node.gain(runs, 3600)
+    assert found is not None
+    assert (found.runs, found.hits, found.distinct, found.saved_ms) == (40, 36, 4, 18_000)
+    assert cache_node.is_worth_it(found, 500)
+    short = cache_node.gain(runs, 3)  # each input comes every four seconds
+    assert short is not None
+    assert short.hits == 0
+    assert not cache_node.is_worth_it(short, 500)
+    assert not cache_node.is_worth_it(found, 5)
+    assert cache_node.gain([*runs, ComparedRun((1,), "another", at(50), 500)], 3600) is None
+
+
+def test_the_node_that_takes_most_of_the_path_is_slow_if_it_takes_long() -> None:
+    found = slow_node.decide([{"a": 0.5, "b": 8.0}, {"a": 0.5, "b": 4.0}], [9, 5])
+    assert found is not None
+    assert (found.node, found.seconds, round(found.share, 3)) == ("b", 6.0, 0.857)
+    assert slow_node.decide([{"a": 0.05, "b": 0.8}], [0.85]) is None
+    assert slow_node.decide([{"a": 3, "b": 3}], [6]) is None
+    assert slow_node.decide([], []) is None
+
+
+def run(attempt: int, status: str) -> SampledRun:
+    before: list[dict[str, Any]] = [
+        {"attempt": number, "ended_at": at(number).isoformat()} for number in range(1, attempt)
+    ]
+    return SampledRun(uuid4(), "n", 0, status, attempt, before, {}, "", 0, False, None, 1.0, at(attempt + 2))
+
+
+def test_attempts_that_never_succeeded_are_named_with_their_time() -> None:
+    runs = [run(1, "completed")] * 5 + [run(2, "completed")] * 3 + [run(5, "failed")] * 12
+    found = retries.decide(runs, 5)
+    assert found is not None
+    assert (found.last, found.tries, found.seconds) == (2, 12, 60.0)
+    assert found.by_attempt == {1: (20, 5), 2: (15, 3), 3: (12, 0), 4: (12, 0), 5: (12, 0)}
+    assert retries.decide([*runs, run(5, "completed")], 5) is None
+    assert retries.decide(runs[:12], 5) is None
+
+
+# --- workers and endpoints -------------------------------------------------------------------------------------------
+
+
+def test_executions_that_wait_for_workers_are_counted_with_those_not_started() -> None:
+    waits = [(at(0), at(30))] * 10 + [(at(0), None)] * 10
+    found = queue_starved.decide(waits, at(60), 600)
+    assert found is not None
+    assert (found.n, found.seconds, found.unstarted, found.waiting) == (20, 45, 10, 1.5)
+    assert queue_starved.decide([(at(0), at(0.2))] * 100, at(60), 600) is None
+    assert queue_starved.decide(waits[:9], at(60), 600) is None
+
+
+def test_an_endpoint_fails_by_its_share_now_and_over_all() -> None:
+    bad, good = ("retry", 503, "status"), ("delivered", 200, "")
+    found = endpoint_failing.decide([bad] * 15 + [good] * 5)
+    assert found is not None
+    assert (found.n, found.failed, found.reason) == (20, 15, "503")
+    assert endpoint_failing.decide([good] * 10 + [bad] * 30) is None
+    assert endpoint_failing.decide([bad] * 9) is None
+    assert endpoint_failing.decide([("retry", None, "timeout")] * 10).reason == "timeout"  # type: ignore[union-attr]
+
+
+def test_an_advice_is_confirmed_only_by_enough_observations() -> None:
+    assert verdict(40.0, Measured("s", 20, 3.0)) is InsightStatus.CONFIRMED
+    assert verdict(40.0, Measured("s", 20, 39.0)) is InsightStatus.REFUTED
+    assert verdict(40.0, Measured("s", 19, 3.0)) is None
+    assert verdict(None, Measured("s", 50, 3.0)) is None
+
+
+def test_durations_read_well() -> None:
+    assert [seconds_text(each) for each in (0.35, 4.25, 41, 720, 10_800)] == [
+        "350 ms",
+        "4.2 s",
+        "41 s",
+        "12 min",
+        "3 h",
+    ]
