@@ -140,4 +140,6 @@ def _bounded(what: str, workflow: UUID | None = None) -> Iterator[None]:
             cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_MS}")
             yield
     except DatabaseError as error:
-        logger.warning("insight not looked for: %s", error, extra={"kind": what, "workflow_id": workflow})
+        logger.warning(
+            "insight not looked for: %s", error, extra={"task": f"insights: {what}", "workflow_id": workflow}
+        )
