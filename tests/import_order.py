@@ -98,8 +98,9 @@ def _noting(roots: set[str], edges: dict[str, dict[str, None]]) -> Iterator[None
         return module
 
     def calling(name: str, package: str | None = None, level: int = 0) -> Any:
-        note([name])
-        return call(name, package, level)
+        module = call(name, package, level)
+        note([name])  # not before: who looks for plugins tries names that do not exist
+        return module
 
     builtins.__import__, _bootstrap._gcd_import = importing, calling
     try:

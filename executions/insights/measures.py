@@ -26,7 +26,7 @@ CONFIRMING = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class InsightMeasure:
     """A figure and the number of observations that it rests on. `value` is None without any."""
 
     name: str
@@ -38,14 +38,14 @@ class Measured:
         return {"n": self.n, "value": None if self.value is None else round(self.value, 3)}
 
 
-def verdict(before: float | None, after: Measured) -> InsightStatus | None:
+def verdict(before: float | None, after: InsightMeasure) -> InsightStatus | None:
     """Return whether the advice was true; None if it cannot be said yet."""
     if not before or after.value is None or after.n < LEAST_AFTER:
         return None
     return InsightStatus.CONFIRMED if after.value <= CONFIRMING * before else InsightStatus.REFUTED
 
 
-def measure(insight: Insight, *, since_version: int, until_version: int | None = None) -> Measured:
+def measure(insight: Insight, *, since_version: int, until_version: int | None = None) -> InsightMeasure:
     """Return the figure of the executions with these versions of the workflow."""
     versions = WorkflowVersion.objects.filter(workflow=insight.workflow_id, number__gte=since_version)
     if until_version is not None:
@@ -58,7 +58,7 @@ def measure(insight: Insight, *, since_version: int, until_version: int | None =
     return _MEASURES[InsightKind(insight.kind)](insight, rows.order_by("-id"))
 
 
-def _wait(insight: Insight, rows: QuerySet[Execution]) -> Measured:
+def _wait(insight: Insight, rows: QuerySet[Execution]) -> InsightMeasure:
     times = rows.filter(admitted_at__isnull=False, started_at__isnull=False).values_list(
         "queued_at", "admitted_at", "started_at"
     )[:MOST]
@@ -67,25 +67,25 @@ def _wait(insight: Insight, rows: QuerySet[Execution]) -> Measured:
         for queued, admitted, started in times
         if admitted is not None and started is not None and admitted <= started
     ]
-    return Measured("median_wait_s", len(waits), median(waits) if waits else None)
+    return InsightMeasure("median_wait_s", len(waits), median(waits) if waits else None)
 
 
-def _duration(insight: Insight, rows: QuerySet[Execution]) -> Measured:
+def _duration(insight: Insight, rows: QuerySet[Execution]) -> InsightMeasure:
     return _node("mean_ms", insight, rows, NodeRunStatus.COMPLETED)
 
 
-def _failure(insight: Insight, rows: QuerySet[Execution]) -> Measured:
+def _failure(insight: Insight, rows: QuerySet[Execution]) -> InsightMeasure:
     return _node("mean_failed_ms", insight, rows, NodeRunStatus.FAILED)
 
 
-def _node(name: str, insight: Insight, rows: QuerySet[Execution], status: NodeRunStatus) -> Measured:
+def _node(name: str, insight: Insight, rows: QuerySet[Execution], status: NodeRunStatus) -> InsightMeasure:
     ids = list(rows.values_list("pk", flat=True)[:MOST])
     runs = NodeRun.objects.filter(execution__in=ids, node_id=insight.subject["node"], status=status.value)
     figures = runs.aggregate(n=Count("id"), value=Avg("duration_ms"))
-    return Measured(name, figures["n"], figures["value"])
+    return InsightMeasure(name, figures["n"], figures["value"])
 
 
-_MEASURES: dict[InsightKind, Callable[[Insight, QuerySet[Execution]], Measured]] = {
+_MEASURES: dict[InsightKind, Callable[[Insight, QuerySet[Execution]], InsightMeasure]] = {
     InsightKind.LIMIT_TOO_LOW: _wait,
     InsightKind.CACHE_NODE: _duration,
     InsightKind.RETRY_NEVER_HELPS: _failure,

@@ -15,7 +15,7 @@ from executions.insights.detectors import cache_node, endpoint_failing, limit_to
 from executions.insights.detectors import retry_never_helps as retries
 from executions.insights.detectors.cache_node import ComparedRun
 from executions.insights.findings import seconds_text
-from executions.insights.measures import Measured, verdict
+from executions.insights.measures import InsightMeasure, verdict
 from executions.insights.sample import SampledRun
 from executions.models import InsightStatus
 
@@ -152,10 +152,10 @@ def test_an_endpoint_fails_by_its_share_now_and_over_all() -> None:
 
 
 def test_an_advice_is_confirmed_only_by_enough_observations() -> None:
-    assert verdict(40.0, Measured("s", 20, 3.0)) is InsightStatus.CONFIRMED
-    assert verdict(40.0, Measured("s", 20, 39.0)) is InsightStatus.REFUTED
-    assert verdict(40.0, Measured("s", 19, 3.0)) is None
-    assert verdict(None, Measured("s", 50, 3.0)) is None
+    assert verdict(40.0, InsightMeasure("s", 20, 3.0)) is InsightStatus.CONFIRMED
+    assert verdict(40.0, InsightMeasure("s", 20, 39.0)) is InsightStatus.REFUTED
+    assert verdict(40.0, InsightMeasure("s", 19, 3.0)) is None
+    assert verdict(None, InsightMeasure("s", 50, 3.0)) is None
 
 
 def test_durations_read_well() -> None:
