@@ -287,6 +287,8 @@ SPECTACULAR_SETTINGS = {
         "PriorityEnum": "executions.models.Priority",
         "ModeEnum": "executions.models.Mode",
         "EventModeEnum": ["test", "debug"],
+        "EmailChoiceEnum": "executions.models.EmailChoice",
+        "InsightStatusEnum": "executions.models.InsightStatus",
         "BulkKindEnum": "executions.models.BulkKind",
         "OperationStateEnum": "webhooks.models.OperationState",
         "DeliveryMethodEnum": "webhooks.api.delivery_serializers.METHODS",
