@@ -16,9 +16,11 @@ from django.utils import timezone
 
 from executions.insights import applying, statuses
 from executions.insights.detectors import (
+    batch_requests,
     cache_node,
     endpoint_failing,
     limit_too_low,
+    parallel_branches,
     queue_starved,
     retry_never_helps,
     slow_node,
@@ -46,6 +48,8 @@ OF_WORKFLOWS: dict[InsightKind, Callable[[WorkflowSample], list[Finding] | None]
     InsightKind.LIMIT_TOO_LOW: limit_too_low.detect,
     InsightKind.SLOW_NODE: slow_node.detect,
     InsightKind.RETRY_NEVER_HELPS: retry_never_helps.detect,
+    InsightKind.BATCH_REQUESTS: batch_requests.detect,
+    InsightKind.PARALLEL_BRANCHES: parallel_branches.detect,
 }
 OF_ALL: dict[InsightKind, Callable[[], list[Finding]]] = {
     InsightKind.QUEUE_STARVED: queue_starved.detect,

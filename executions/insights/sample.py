@@ -51,6 +51,7 @@ class SampledRun:
     taken_from: UUID | None
     duration_ms: float | None
     ended_at: datetime | None
+    cost: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,16 @@ class WorkflowSample:
         return (timezone.now() - first).total_seconds()
 
     @cached_property
-    def nodes(self) -> dict[str, Node]:
-        """Return the nodes of the latest version by id."""
+    def graph(self) -> Graph:
+        """Return the graph of the latest version."""
         version = self.workflow.latest_version
         assert version is not None
-        return dict(Graph.parse(version.nodes, version.edges).nodes)
+        return Graph.parse(version.nodes, version.edges)
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """Return the nodes of the latest version by id."""
+        return self.graph.nodes
 
     @cached_property
     def runs(self) -> list[SampledRun]:

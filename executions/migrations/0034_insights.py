@@ -27,8 +27,8 @@ class Migration(migrations.Migration):
             name='Insight',
             fields=[
                 ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('slow_node', 'Slow node'), ('cache_node', 'Node could use the cache'), ('limit_too_low', 'Limit is too low'), ('queue_starved', 'Executions wait for workers'), ('endpoint_failing', 'Endpoint is failing'), ('retry_never_helps', 'Retries never succeed')], max_length=20)),
-                ('key', models.CharField(help_text='Equal for the same finding about the same subject.', max_length=250)),
+                ('kind', models.CharField(choices=[('slow_node', 'Slow node'), ('cache_node', 'Node could use the cache'), ('limit_too_low', 'Limit is too low'), ('queue_starved', 'Executions wait for workers'), ('endpoint_failing', 'Endpoint is failing'), ('retry_never_helps', 'Retries never succeed'), ('batch_requests', 'Many requests in a run'), ('parallel_branches', 'Nodes could run side by side')], max_length=20)),
+                ('key', models.CharField(help_text='Equal for the same finding about the same subject.', max_length=300)),
                 ('status', models.CharField(choices=[('open', 'Open'), ('applied', 'Applied'), ('confirmed', 'Confirmed'), ('refuted', 'Refuted'), ('dismissed', 'Dismissed'), ('cleared', 'No longer true')], default='open', max_length=9)),
                 ('subject', models.JSONField(help_text='What it is about: {"name", "node", "label", "endpoint"}, as far as it applies.')),
                 ('evidence', models.JSONField(help_text='The figures it rests on, with `n`, the number of observations, and `span_s`.')),
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['-id'],
                 'indexes': [models.Index(fields=['workspace', '-id'], name='insight_listed')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['open', 'applied'])), fields=('workspace', 'key'), name='one_insight_per_key'), models.CheckConstraint(condition=models.Q(('kind__in', ['slow_node', 'cache_node', 'limit_too_low', 'queue_starved', 'endpoint_failing', 'retry_never_helps'])), name='insight_kind_is_known'), models.CheckConstraint(condition=models.Q(('status__in', ['open', 'applied', 'confirmed', 'refuted', 'dismissed', 'cleared'])), name='insight_status_is_known')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['open', 'applied'])), fields=('workspace', 'key'), name='one_insight_per_key'), models.CheckConstraint(condition=models.Q(('kind__in', ['slow_node', 'cache_node', 'limit_too_low', 'queue_starved', 'endpoint_failing', 'retry_never_helps', 'batch_requests', 'parallel_branches'])), name='insight_kind_is_known'), models.CheckConstraint(condition=models.Q(('status__in', ['open', 'applied', 'confirmed', 'refuted', 'dismissed', 'cleared'])), name='insight_status_is_known')],
             },
         ),
     ]

@@ -22,6 +22,8 @@ class InsightKind(models.TextChoices):
     QUEUE_STARVED = "queue_starved", _("Executions wait for workers")
     ENDPOINT_FAILING = "endpoint_failing", _("Endpoint is failing")
     RETRY_NEVER_HELPS = "retry_never_helps", _("Retries never succeed")
+    BATCH_REQUESTS = "batch_requests", _("Many requests in a run")
+    PARALLEL_BRANCHES = "parallel_branches", _("Nodes could run side by side")
 
 
 class InsightStatus(models.TextChoices):
@@ -49,7 +51,7 @@ class Insight(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="insights", db_index=False)
     workflow = models.ForeignKey(Workflow, null=True, on_delete=models.CASCADE, related_name="insights")
     kind = models.CharField(max_length=20, choices=InsightKind.choices)
-    key = models.CharField(max_length=250, help_text="Equal for the same finding about the same subject.")
+    key = models.CharField(max_length=300, help_text="Equal for the same finding about the same subject.")
     status = models.CharField(max_length=9, choices=InsightStatus.choices, default=InsightStatus.OPEN)
     subject = models.JSONField(
         help_text='What it is about: {"name", "node", "label", "endpoint"}, as far as it applies.'

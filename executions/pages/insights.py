@@ -98,6 +98,13 @@ def sentence(insight: Insight) -> str:
             values = {"last": str(seen.get("last_useful")), "tries": str(seen.get("tries"))}
             values["time"] = _time(seen.get("wasted_s"))
             return _("Attempts after %(last)s never succeeded in %(tries)s tries. They took %(time)s.") % values
+        case InsightKind.BATCH_REQUESTS:
+            values = {"count": number_format(round(seen.get("calls") or 0)), "time": _time(seen.get("calls_s"))}
+            text = _("It sends %(count)s requests in a run, which take %(time)s together.") % values
+            return f"{text} {_('Check whether the service takes several items in one request.')}"
+        case InsightKind.PARALLEL_BRANCHES:
+            values = {"node": str(seen.get("after")), "time": _time(seen.get("saved_s"))}
+            return _("It uses nothing of %(node)s and waits for it. Side by side they would save %(time)s.") % values
     return str(insight.figure["text"])
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from executions.domain.graph import Graph
 from executions.insights import admission_replay
 from executions.insights.admission_replay import Arrival
-from executions.insights.detectors import cache_node, endpoint_failing, limit_too_low, queue_starved, slow_node
+from executions.insights.detectors import (
+    batch_requests,
+    cache_node,
+    endpoint_failing,
+    limit_too_low,
+    parallel_branches,
+    queue_starved,
+    slow_node,
+)
 from executions.insights.detectors import retry_never_helps as retries
 from executions.insights.detectors.cache_node import ComparedRun
 from executions.insights.findings import seconds_text
@@ -110,6 +120,60 @@ def test_the_node_that_takes_most_of_the_path_is_slow_if_it_takes_long() -> None
     assert slow_node.decide([{"a": 0.05, "b": 0.8}], [0.85]) is None
     assert slow_node.decide([{"a": 3, "b": 3}], [6]) is None
     assert slow_node.decide([], []) is None
+
+
+def called(count: int, first_byte_ms: float) -> SampledRun:
+    return replace(run(1, "completed"), cost={"calls": {"count": count, "first_byte_ms": first_byte_ms}})
+
+
+def test_many_requests_in_a_run_are_an_advice_if_they_take_long() -> None:
+    found = batch_requests.decide([called(100, 4_000), called(50, 2_000)] * 5)
+    assert found is not None
+    assert (found.runs, found.calls, found.seconds) == (10, 75, 3.0)
+    assert batch_requests.decide([called(100, 4_000)] * 4) is None  # too few runs
+    assert batch_requests.decide([called(3, 4_000)] * 10) is None
+    assert batch_requests.decide([called(100, 500)] * 10) is None
+    assert batch_requests.decide([run(1, "completed")] * 10) is None  # nothing recorded
+
+
+def chain(second: dict[str, Any], first: dict[str, Any] | None = None) -> Graph:
+    nodes = [
+        {"id": "start", "type": "manual_trigger"},
+        {"id": "a", "name": "Rates", "type": "http_request", "parameters": first or {"url": "http://a/"}},
+        {"id": "b", "type": "http_request", "parameters": second},
+    ]
+    return Graph.parse(nodes, [{"source": "start", "target": "a"}, {"source": "a", "target": "b"}])
+
+
+@pytest.mark.parametrize("url", ["http://b/", "http://b/{{ $vars.place }}", "http://b/{{ $('start').item.json.id }}"])
+def test_a_node_that_uses_nothing_of_the_one_before_could_run_beside_it(url: str) -> None:
+    assert list(parallel_branches.independent_chains(chain({"url": url}))) == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"url": "http://b/{{ $json.id }}"},
+        {"url": "http://b/", "query": {"q": ["{{ $input.item.json.q }}"]}},
+        {"url": "http://b/{{ $('Rates').first().json.id }}"},
+        {"url": "http://b/{{ $('a').first().json.id }}"},
+        {"url": "http://b/", "method": "POST"},  # the order of effects matters
+        {"url": "http://b/{{ 'open }}"},
+    ],
+)
+def test_a_node_that_needs_the_one_before_stays_behind_it(parameters: dict[str, Any]) -> None:
+    assert list(parallel_branches.independent_chains(chain(parameters))) == []
+
+
+def test_side_by_side_nodes_save_the_time_of_the_quicker_one() -> None:
+    first = replace(run(1, "completed"), duration_ms=3_000.0, output_items=2, inputs={"main": [{"items": 2}]})
+    second = replace(run(1, "completed"), duration_ms=2_000.0)
+    found = parallel_branches.decide([(first, second)] * 20)
+    assert found is not None
+    assert (found.n, found.saved) == (20, 2.0)
+    assert parallel_branches.decide([(first, second)] * 19) is None
+    assert parallel_branches.decide([(first, replace(second, duration_ms=200.0))] * 20) is None
+    assert parallel_branches.decide([(replace(first, output_items=5), second)] * 20) is None
 
 
 def run(attempt: int, status: str) -> SampledRun:
