@@ -82,7 +82,8 @@ def sentence(insight: Insight) -> str:
             values = {"limit": str(seen.get("limit")), "proposed": str(seen.get("proposed"))}
             values |= {"before": _time(seen.get("median_wait_s")), "after": _time(seen.get("replayed_wait_s"))}
             text = _("Limit %(proposed)s instead of %(limit)s: median wait %(before)s → %(after)s.") % values
-            return f"{text} {_('Check first that the systems it calls can take more.')}"
+            hint = _("Check first that the systems it calls can take more.")
+            return f"{text} {hint}"
         case InsightKind.QUEUE_STARVED:
             workers = seen.get("workers")
             count = _("unknown") if workers is None else str(workers)
@@ -93,7 +94,8 @@ def sentence(insight: Insight) -> str:
             text = _("%(share)s of the attempts failed (%(reason)s).") % values
             if not (waited := seen.get("oldest_pending_s")):
                 return text
-            return f"{text} {_('The oldest delivery has waited %(time)s.') % {'time': _time(waited)}}"
+            oldest = _("The oldest delivery has waited %(time)s.") % {"time": _time(waited)}
+            return f"{text} {oldest}"
         case InsightKind.RETRY_NEVER_HELPS:
             values = {"last": str(seen.get("last_useful")), "tries": str(seen.get("tries"))}
             values["time"] = _time(seen.get("wasted_s"))
@@ -101,7 +103,8 @@ def sentence(insight: Insight) -> str:
         case InsightKind.BATCH_REQUESTS:
             values = {"count": number_format(round(seen.get("calls") or 0)), "time": _time(seen.get("calls_s"))}
             text = _("It sends %(count)s requests in a run, which take %(time)s together.") % values
-            return f"{text} {_('Check whether the service takes several items in one request.')}"
+            hint = _("Check whether the service takes several items in one request.")
+            return f"{text} {hint}"
         case InsightKind.PARALLEL_BRANCHES:
             values = {"node": str(seen.get("after")), "time": _time(seen.get("saved_s"))}
             return _("It uses nothing of %(node)s and waits for it. Side by side they would save %(time)s.") % values

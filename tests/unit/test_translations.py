@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -80,6 +81,20 @@ def test_what_is_marked_in_a_module_is_a_literal(path: Path) -> None:
         source = path.read_text()
         marks = re.findall(r"(?<!\w)n?gettext\(", source)
         assert len(marks) == len(list(marked_texts(source)))
+
+
+def test_no_text_is_marked_within_an_f_string() -> None:
+    """Babel does not find it there."""
+    marks = {"_", "gettext", "gettext_lazy", "ngettext"}
+    packages = ("events", "executions", "webhooks", "workflow_platform")
+    for path in [path for package in packages for path in (ROOT / package).rglob("*.py")]:
+        source = path.read_text()
+        if not any(f"{{{mark}(" in source for mark in marks):
+            continue
+        for text in [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.JoinedStr)]:
+            calls = [node for node in ast.walk(text) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+            marked = [call.args for call in calls if getattr(call.func, "id", "") in marks]
+            assert not [args for args in marked if isinstance(args[0], ast.Constant)], f"{path}:{text.lineno}"
 
 
 def test_a_copy_of_a_module_has_the_translations() -> None:
