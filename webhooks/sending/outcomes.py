@@ -160,12 +160,13 @@ def _copy_attempts(recorded: Sequence[tuple[RetryDecision, bool]]) -> None:
 def _attempt_row(decision: RetryDecision, cancelled: bool) -> tuple[Any, ...]:
     claimed, attempt = decision.claimed, decision.attempt
     assert attempt is not None
-    outcome = "failed" if cancelled else str(decision.outcome)
+    outcome, timings = "failed" if cancelled else str(decision.outcome), attempt.timings
     return (
         attempt.id, claimed.receiver.workspace_id, claimed.id, claimed.receiver.endpoint_id, claimed.attempts_made,
         outcome, attempt.started_at, attempt.url[:2000], orjson.dumps(attempt.request_headers).decode(),
         attempt.status, orjson.dumps(attempt.response_headers).decode(), attempt.response_body,
-        attempt.response_truncated, attempt.error_class, decision.error.replace("\0", "�"), *astuple(attempt.timings),
+        attempt.response_truncated, attempt.error_class, decision.error.replace("\0", "�"),
+        timings.dns, timings.connect, timings.tls, timings.first_byte, timings.total,
         None if cancelled else decision.due_at, claimed.has_span,
     )  # fmt: skip
 
