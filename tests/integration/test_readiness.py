@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import psutil
 import redis
-from rq import Worker
 from rq.utils import utcparse
 
-from executions.admission.live_workers import WORKER_SILENT
+from executions.admission.live_workers import WORKER_KEYS, WORKER_SILENT
 from tests.conftest import Platform
 from workflow_platform.installation.embedded import wait_until
 
@@ -15,7 +14,7 @@ from workflow_platform.installation.embedded import wait_until
 def last_heartbeats(platform: Platform) -> dict[bytes, float]:
     """Return when each worker that runs was last heard of. Redis still lists those that other tests have killed."""
     with redis.Redis.from_url(platform.environment["REDIS_URL"]) as client:
-        keys = [key.encode() for key in Worker.all_keys(connection=client)]
+        keys = list(client.scan_iter(WORKER_KEYS))  # other tests have emptied Redis: its list of workers stays empty
         found = {key: client.hmget(key, "last_heartbeat", "pid") for key in keys}
     return {
         key: utcparse(heard.decode()).timestamp() for key, (heard, pid) in found.items() if heard and _runs(int(pid))
