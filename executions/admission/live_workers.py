@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import redis
+from django.conf import settings
 from rq import Worker
 from rq.utils import utcparse
 
@@ -30,8 +31,9 @@ class Workers:
 
 
 @cache
-def _client() -> redis.Redis:
-    """Return the client of this process, which keeps its connection: the workers are counted every few seconds."""
+def _client(_url: str) -> redis.Redis:
+    """Return the client of this process for the configured address, which keeps its connection: the workers are counted
+    every few seconds."""
     return patient_client()
 
 
@@ -44,7 +46,7 @@ def count_live_workers() -> int | None:
 def live_workers() -> Workers | None:
     """Return the live workers; None if Redis does not respond."""
     try:
-        client = _client()
+        client = _client(settings.REDIS_URL)
         # Workers add themselves to RQ's list only at their start: after Redis was emptied the list stays empty,
         # while the workers continue to send heartbeats.
         keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))

@@ -110,7 +110,7 @@ def test_notification_emails_are_in_the_language_of_the_account(user: User, monk
     emails.work(NotificationEmail.objects.get().pk, threading.Event())
     [message] = mail.outbox
     assert message.subject == "Rechnungen ist fehlgeschlagen"
-    assert "Ändern oder abschalten: " in str(message.body)
+    assert "Auswählen, welche E-Mails Sie erhalten: " in str(message.body)
 
 
 def test_invitations_are_in_the_language_of_who_invites(user: User) -> None:

@@ -64,7 +64,7 @@ def test_executions_go_with_their_events_only_if_that_is_asked_for(settings: Any
     waiting.refresh_from_db()
     assert waiting.rerun_of_id is None
     cleanup.clean_up()
-    assert not Stream.objects.filter(name=ended.stream.name).exists()
+    assert not Stream.objects.filter(name=f"execution:{ended.pk}").exists()
 
 
 def test_policies_are_made_in_the_admin_site_and_the_last_cleanup_is_seen_there() -> None:

@@ -31,7 +31,7 @@ RUNS_BELOW = (
     "/api/webhooks/deliveries/",
     "/api/webhooks/operations/",
 )
-EDITS_BELOW = ("/api/workflows/", "/api/executions/bulk/", "/api/credentials/{credential}/test/")
+EDITS_BELOW = ("/api/workflows/", "/api/executions/bulk/", "/api/credentials/{credential}/test/", "/api/insights/")
 NO_IDS: Any = type("NoIds", (dict,), {"__missing__": lambda self, kind: "1" if kind == "member" else str(uuid4())})
 
 
