@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('slow_node', 'Slow node'), ('cache_node', 'Node could use the cache'), ('limit_too_low', 'Limit is too low'), ('queue_starved', 'Executions wait for workers'), ('endpoint_failing', 'Endpoint is failing'), ('retry_never_helps', 'Retries never succeed'), ('batch_requests', 'Many requests in a run'), ('parallel_branches', 'Nodes could run side by side')], max_length=20)),
                 ('key', models.CharField(help_text='Equal for the same finding about the same subject.', max_length=300)),
-                ('status', models.CharField(choices=[('open', 'Open'), ('applied', 'Applied'), ('confirmed', 'Confirmed'), ('refuted', 'Refuted'), ('dismissed', 'Dismissed'), ('cleared', 'No longer true')], default='open', max_length=9)),
+                ('status', models.CharField(choices=[('open', 'Current'), ('applied', 'Applied'), ('confirmed', 'Confirmed'), ('refuted', 'Refuted'), ('dismissed', 'Dismissed'), ('cleared', 'No longer true')], default='open', max_length=9)),
                 ('subject', models.JSONField(help_text='What it is about: {"name", "node", "label", "endpoint"}, as far as it applies.')),
                 ('evidence', models.JSONField(help_text='The figures it rests on, with `n`, the number of observations, and `span_s`.')),
                 ('figure', models.JSONField(help_text='The figure that matters: {"value", "unit", "text"}.')),

@@ -29,7 +29,7 @@ class InsightKind(models.TextChoices):
 class InsightStatus(models.TextChoices):
     """Open until it is applied, dismissed or no longer true; after it was applied, whether it helped."""
 
-    OPEN = "open", _("Open")
+    OPEN = "open", _("Current")
     APPLIED = "applied", _("Applied")
     CONFIRMED = "confirmed", _("Confirmed")
     REFUTED = "refuted", _("Refuted")

@@ -6,12 +6,12 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
+from babel.numbers import format_decimal
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.formats import number_format
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
 from executions.models import HELD, Insight, InsightKind, InsightStatus
 from workflow_platform.core.accounts.models import Role, User
@@ -19,7 +19,7 @@ from workflow_platform.core.accounts.workspace_choice import offered, shown_work
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 LISTED = 50
-SHOWS = {"open": gettext_lazy("Open"), "settled": gettext_lazy("Settled")}
+SHOWS = {"open": gettext_lazy("Current"), "settled": gettext_lazy("Settled")}
 
 
 @login_required
@@ -101,7 +101,7 @@ def sentence(insight: Insight) -> str:
             values["time"] = _time(seen.get("wasted_s"))
             return _("Attempts after %(last)s never succeeded in %(tries)s tries. They took %(time)s.") % values
         case InsightKind.BATCH_REQUESTS:
-            values = {"count": number_format(round(seen.get("calls") or 0)), "time": _time(seen.get("calls_s"))}
+            values = {"count": _number(round(seen.get("calls") or 0)), "time": _time(seen.get("calls_s"))}
             text = _("It sends %(count)s requests in a run, which take %(time)s together.") % values
             hint = _("Check whether the service takes several items in one request.")
             return f"{text} {hint}"
@@ -113,7 +113,7 @@ def sentence(insight: Insight) -> str:
 
 def _basis(evidence: dict[str, Any]) -> str:
     count = int(evidence.get("n") or 0)
-    values = {"count": number_format(count), "time": _time(evidence.get("span_s"))}
+    values = {"count": _number(count), "time": _time(evidence.get("span_s"))}
     return ngettext("from %(count)s observation in %(time)s", "from %(count)s observations in %(time)s", count) % values
 
 
@@ -136,16 +136,21 @@ def _preview(action: dict[str, Any]) -> str:
 
 
 def _share(share: float | None) -> str:
-    return "–" if share is None else f"{number_format(round(share * 100))} %"
+    return "–" if share is None else f"{_number(round(share * 100))} %"
+
+
+def _number(number: float) -> str:
+    """Return a number as the language of the page writes it."""
+    return format_decimal(number, locale=get_language() or "en")
 
 
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 1:
-        return f"{number_format(round(seconds * 1000))} ms"
+        return f"{_number(round(seconds * 1000))} ms"
     if seconds < 120:
-        return f"{number_format(seconds, decimal_pos=1 if seconds < 10 else 0)} s"
+        return f"{_number(round(seconds, 1) if seconds < 10 else round(seconds))} s"
     if seconds < 7200:
-        return f"{number_format(round(seconds / 60))} min"
-    return f"{number_format(round(seconds / 3600))} h"
+        return f"{_number(round(seconds / 60))} min"
+    return f"{_number(round(seconds / 3600))} h"
