@@ -58,7 +58,7 @@ OF_ALL: dict[InsightKind, Callable[[], list[Finding]]] = {
 
 
 def look_if_due() -> None:
-    """Look if nobody has since EVERY_SECONDS."""
+    """Look if the last look was at least about EVERY_SECONDS ago."""
     now = timezone.now()
     InsightLook.objects.get_or_create(pk=1)
     with transaction.atomic():

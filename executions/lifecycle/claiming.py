@@ -40,7 +40,7 @@ class ClaimedExecution:
 
 
 def read_new(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
-    """Return those executions that nobody has claimed yet, with the leases that `begin` takes. Nothing is written."""
+    """Return the executions that no worker has claimed yet, with the leases that `begin` takes. Writes nothing."""
     rows = (
         Execution.objects.select_related("workflow")
         .defer("workflow__description")

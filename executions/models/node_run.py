@@ -88,7 +88,7 @@ class NodeRun(models.Model):
     cpu_ms = models.FloatField(null=True)
     """Of its threads and sandbox tasks, over all attempts; null if that of one is unknown, such as after a timeout."""
     memory_bytes = models.BigIntegerField(null=True)
-    """The peak of its sandbox process; null for what ran in shared threads, where nobody can tell."""
+    """The peak of its sandbox process; null for runs in shared threads, where it cannot be measured."""
     cost = models.JSONField(
         null=True,
         help_text="What it waited for and its outbound calls, over all attempts: {waits: {turn_ms, sandbox_ms,"

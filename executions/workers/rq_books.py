@@ -1,8 +1,8 @@
-"""What RQ is told of the jobs of a worker, in as few commands as possible.
+"""Records the jobs of a worker in RQ, in as few Redis commands as possible.
 
-Most executions end within milliseconds. Of such a job RQ gets to know that it has started, and then that it is gone.
-Only a job that goes on is entered in the registries of running jobs, where dashboards and commands find it, and from
-which RQ takes those of lost workers.
+Most executions end within milliseconds. For their jobs only the start and the removal are recorded. A job that
+continues is also entered in the registries of running jobs, which dashboards and commands read, and where RQ
+finds the jobs of lost workers.
 """
 
 from __future__ import annotations

@@ -306,7 +306,7 @@ class ExecutionWorker(BaseWorker):
     # --- claims and completed jobs, in batches ----------------------------------------------------------------------
 
     def _claim(self, batch: Sequence[ClaimedJob]) -> None:
-        # A second job of an execution that begins here is removed: it could not be told from the first.
+        # A second job of an execution that begins here is removed: both would take the same lease.
         beginning = {pk for pk, actor in list(self._actors.items()) if actor.is_beginning}
         ids = [each.execution_id for each in batch if each.execution_id not in beginning]
         found = lifecycle.read_new(ids, worker_name())
