@@ -11,6 +11,9 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import django
 
 from tests.benchmarks.reporting import report
 from tests.servers import SECRET_KEY, servers
@@ -71,15 +74,17 @@ SERVERS_ONLY = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="which ones to run")
-    parser.add_argument("--list", action="store_true", help="name them")
+    parser.add_argument("--list", action="store_true", help="name them, with what they measure")
     arguments = parser.parse_args()
-    if arguments.list:
-        print("\n".join([*USUAL, *(f"{name} (only when named)" for name in LONG)]))
-        return 0
     if unknown := set(arguments.names) - {*USUAL, *LONG}:
         parser.error(f"there is no {', '.join(sorted(unknown))}; see --list")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
     os.environ.setdefault("SECRET_KEY", SECRET_KEY)
+    if arguments.list:
+        for name in (*USUAL, *LONG):
+            what = (loaded(name).__doc__ or "").split("\n")[0]
+            print(f"{name}{' (only when named)' * (name in LONG)}: {what}")
+        return 0
     names = arguments.names or USUAL
     if some := [name for name in names if name in SERVERS_ONLY]:
         with servers() as folder:
@@ -94,7 +99,13 @@ def main() -> int:
 
 def run(name: str, folder: Path) -> None:
     """Run one of them."""
-    importlib.import_module(f"tests.benchmarks.{name}").run(folder, report)
+    loaded(name).run(folder, report)
+
+
+def loaded(name: str) -> Any:
+    """Import a benchmark. It may import models: the settings are read first, with the addresses of its servers."""
+    django.setup()
+    return importlib.import_module(f"tests.benchmarks.{name}")
 
 
 if __name__ == "__main__":
