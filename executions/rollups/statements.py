@@ -84,11 +84,13 @@ COUNT = f"""
 WITH found AS MATERIALIZED (
   SELECT substr(e.type, 11) AS event, e.execution_id, e.workflow_id, e.time, date_trunc('minute', e.time) AS began_at,
     d.*
-  FROM {{source}} JOIN events_stream s ON s.id = e.stream_id AND s.mode = 'live'
+  FROM {{source}}
   CROSS JOIN LATERAL json_to_record(e.data) AS d (trigger text, reason text, summary json, cached_from text,
     taken_from text, node text, node_type text, duration_ms float8, cpu_ms float8, memory_bytes bigint,
     output_items bigint, output_bytes bigint, failed_items bigint, from_cache boolean)
   WHERE d.taken_from IS NULL AND (e.type <> 'execution.recovered' OR d.reason = 'lease_lost')
+    -- Not a join: without statistics of a new day's events, one was planned that read all of them for each stream.
+    AND (SELECT s.mode FROM events_stream s WHERE s.id = e.stream_id) = 'live'
 ),
 of_executions AS (
   SELECT f.*, x.id IS NULL AS is_gone, x.trigger AS its_trigger, x.queued_at, x.started_at, x.admitted_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from bisect import bisect_left
@@ -226,3 +227,33 @@ def test_quantiles_are_interpolated_within_their_bin() -> None:
     assert [quantile(counts, share) for share in (0, 0.5, 1)] == [500, 750, 1000]
     counts[-1] = 96
     assert quantile(counts, 0.5) == BOUNDS_MS[-1]
+
+
+@COMMITS
+def test_each_event_of_a_day_without_statistics_is_read_once() -> None:
+    """A plan that read all events for each stream took seconds after every midnight."""
+    of, chance = workflow(), random.Random(3)
+    executions = [create_execution(workflow=of, trigger=Trigger.MANUAL, input=[]) for _ in range(900)]
+    for number in range(4):
+        kind, data = node_event("first", number, chance)
+        with transaction.atomic():
+            log.append([NewEvent(x.stream_id, f"execution.{kind}", data, "tests", x.pk, of.pk) for x in executions])
+    blocks = 0
+
+    def explain(run: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
+        nonlocal blocks
+        if not statement.lstrip().startswith("WITH found"):
+            return run(statement, parameters, many, context)
+        with connection.connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+            plan = json.loads(cursor.fetchone()[0])[0]["Plan"]
+        blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        raise Explained
+
+    with pytest.raises(Explained), connection.execute_wrapper(explain):
+        rollups.advance()
+    assert 0 < blocks < 20 * 5 * len(executions)
+
+
+class Explained(Exception):
+    """Ends the transaction: what was explained has been counted."""

@@ -16,9 +16,10 @@ from django.db import connection
 
 from workflow_platform.core.postgresql.server import GuardedConnection
 
+REPLAN_RUNS = 500
 REPLAN_SECONDS = 20.0
-"""Plans are made again so often. A table that was small when a plan was made may have grown since, and PostgreSQL
-notices that only when it analyzes the table."""
+"""Plans are made again after so many statements, and after this time. A table that was small when a plan was made may
+have grown since, and PostgreSQL notices that only when it analyzes the table."""
 
 
 def fetch(statement: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -49,10 +50,11 @@ def _cursor(statement: str) -> Iterator[psycopg.Cursor[Any]]:
 
 def _replan(raw: Any, cursor: psycopg.Cursor[Any]) -> None:
     now = time.monotonic()
-    planned_at = getattr(raw, "planned_at", None)
+    runs, planned_at = getattr(raw, "planned", (0, None))
     if planned_at is None:
         raw.prepare_threshold = 5  # None, as Django sets it, would turn preparing off
-        raw.planned_at = now
-    elif now - planned_at > REPLAN_SECONDS:
-        raw.planned_at = now
+        planned_at = now
+    elif runs >= REPLAN_RUNS or now - planned_at > REPLAN_SECONDS:
         cursor.execute("DISCARD PLANS")
+        runs, planned_at = 0, now
+    raw.planned = runs + 1, planned_at
