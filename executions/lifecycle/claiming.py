@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from events.log import NewEvent
@@ -21,11 +20,22 @@ from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import stored_outputs
 from executions.lifecycle.base import Change, Lease, event, failure_fields, finish_without_lease, transition
 from executions.lifecycle.deliveries import withdrawn
-from executions.models import Execution, NodeRun, Trigger
+from executions.models import Execution, NodeRun, Trigger, Workflow
+from workflow_platform.core.postgresql import prepared
+from workflow_platform.core.postgresql.prepared_rows import RowsOf
 
 NEW_SECONDS = 4.0
 """An execution that was admitted longer ago is claimed before it runs: the worker that took its first job may have died
 of it. Less than `rq_queues.TAKEN_GRACE`, after which the sweep enqueues it again."""
+
+_EXECUTIONS, _WORKFLOWS = RowsOf(Execution, "e"), RowsOf(Workflow, "w", without=["description"])
+_READ_NEW = f"""
+SELECT {_EXECUTIONS.columns}, {_WORKFLOWS.columns}
+FROM executions_execution e JOIN executions_workflow w ON w.id = e.workflow_id
+WHERE e.id = ANY(%s::uuid[]) AND e.status = '{ExecutionStatus.QUEUED.value}' AND e.started_at IS NULL
+  AND e.cancel_requested_at IS NULL AND e.admitted_at > statement_timestamp() - interval '{NEW_SECONDS} seconds'
+  AND e.trigger <> '{Trigger.RERUN.value}'  -- has node runs already
+"""  # noqa: S608 - names of our own columns
 
 
 @dataclass(slots=True)
@@ -41,21 +51,13 @@ class ClaimedExecution:
 
 def read_new(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
     """Return the executions that no worker has claimed yet, with the leases that `begin` takes. Writes nothing."""
-    rows = (
-        Execution.objects.select_related("workflow")
-        .defer("workflow__description")
-        .filter(
-            pk__in=execution_ids,
-            status=ExecutionStatus.QUEUED,
-            started_at__isnull=True,
-            cancel_requested_at__isnull=True,
-            admitted_at__gt=Now() - timedelta(seconds=NEW_SECONDS),
-        )
-        .exclude(trigger=Trigger.RERUN)  # has node runs already
-    )
+    if not execution_ids:
+        return []
     now = timezone.now()
     claimed = []
-    for execution in rows:
+    for row in prepared.fetch(_READ_NEW, [list(execution_ids)]):
+        execution = _EXECUTIONS.instance(row[: len(_EXECUTIONS)])
+        execution.workflow = _WORKFLOWS.instance(row[len(_EXECUTIONS) :])
         _take(execution, ExecutionStatus.QUEUED, worker, now)
         execution.started_at = now
         lease = Lease(execution.pk, execution.fencing_token, worker)

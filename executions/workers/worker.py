@@ -61,6 +61,9 @@ PRESSURE_LOOK_SECONDS = 0.2
 LOOKED_THROUGH = 1_000
 """The number of queued jobs that a worker searches for workspaces that may use its last free slots."""
 FEW_LOOK_SECONDS = 0.2
+BUSY_EXECUTIONS = 4
+GATHER_SECONDS = 0.02
+"""A worker that has so many executions gathers jobs for this time: those that begin together share their costs."""
 REPORT_SECONDS = 5.0
 """How often a worker reports whether it is overloaded, if that has not changed."""
 REVERSED_EVERY = 8
@@ -181,6 +184,8 @@ class ExecutionWorker(BaseWorker):
         if popped is None:
             return None
         queue, ids = keys[popped[0].decode()], [popped[1]]
+        if len(self._taken) >= BUSY_EXECUTIONS:
+            time.sleep(GATHER_SECONDS)
         if (further := min(room, MOST_AT_ONCE) - 1) > 0:
             more: Any = self.connection.lpop(queue.key, further)
             ids += more or []
