@@ -24,6 +24,8 @@ class Collector:
         self.resources: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.answer: bytes = b"{}"
+        self.refusals: list[int] = []
+        """The statuses of the next responses, to requests that are not kept."""
         self._lock = threading.Lock()
         self._server = self._listen(0)
         self.port = self._server.server_port
@@ -53,8 +55,10 @@ class Collector:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 assert self.path == "/v1/traces"
-                collector.receive({name.lower(): value for name, value in self.headers.items()}, body)
-                self.send_response(200)
+                status = collector.refusals.pop(0) if collector.refusals else 200
+                if status == 200:
+                    collector.receive({name.lower(): value for name, value in self.headers.items()}, body)
+                self.send_response(status)
                 self.send_header("Content-Type", self.headers["content-type"])
                 self.send_header("Content-Length", str(len(collector.answer)))
                 self.end_headers()

@@ -230,6 +230,14 @@ def test_the_page_the_dashboard_and_the_alerts_name_what_is_served() -> None:
     for name in served:  # each metric has a panel
         assert on_dashboard & {name, f"{name}_bucket"}, name
     assert len({panel["id"] for panel in panels}) == len(panels)
+    squares = [
+        (place["x"] + x, place["y"] + y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["w"])
+        for y in range(place["h"])
+    ]
+    assert len(set(squares)) == len(squares)  # no panel hides another
+    assert max(x for x, _ in squares) < 24
     assert dashboard["schemaVersion"] >= 36
     assert {variable["type"] for variable in dashboard["templating"]["list"]} == {"datasource"}
     assert len({rule["alert"] for rule in rules}) == len(rules)

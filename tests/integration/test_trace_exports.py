@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from events import bus
 from executions.lifecycle import create_execution, request_cancel
@@ -25,8 +26,9 @@ from tests.sending import Sending, sending
 from tests.workflows import edge, node
 from webhooks import outbox
 from webhooks.maintenance import sent_spans
-from webhooks.models import Delivery, Origin
+from webhooks.models import Delivery, Lane, Origin
 from workflow_platform.core.telemetry.trace_context import TraceContext, attempt_span, execution_span, span_id_of
+from workflow_platform.installation.embedded import wait_until
 
 CALLER = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", True)
 
@@ -156,6 +158,31 @@ def test_what_a_collector_rejects_is_logged_and_without_one_nothing_is_sent(
     Delivery.objects.filter(status="delivered").update(ended_at="2026-01-01T00:00:00Z")
     assert sent_spans.remove_old() == 1
     assert outbox.redeliver([unsent]) == [unsent.pk]
+
+
+@COMMITS
+def test_a_collector_that_refuses_is_asked_again_unless_the_batch_is_at_fault(
+    collector: Collector, here: Sending
+) -> None:
+    collector.refusals = [401, 403, 404, 415, 429, 503]
+    execution = executed()
+    consume(uuid4().hex)
+
+    def accepted() -> bool:  # retries and circuit breakers do not wait
+        Lane.objects.update(open_until=None, not_before=None)
+        Delivery.objects.filter(status="pending").update(due_at=timezone.now())
+        here.drain()
+        return execution_span(execution.pk) in collector.spans
+
+    wait_until(accepted, "The spans")
+    assert not collector.refusals
+    assert not collector.repeated
+    for status in (400, 413):
+        collector.refusals = [status]
+        (dropped,) = outbox.create_for_collector(['{"resourceSpans": []}'])
+        here.drain()
+        dropped.refresh_from_db()
+        assert (dropped.status, dropped.status_code) == ("failed", status)
 
 
 def _spans(request: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Retention of deliveries, attempts and inbound requests: by age and by number. Unended deliveries are never removed.
 
 It works in short transactions and can be killed at any time; the next run continues. Each transaction adds the removed
-rows to the counts of their hours (`HourCount`) and to `RemovedTotals`.
+rows to the counts of their hours (`HourCount`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from webhooks.models import (
     InboundRequest,
     Lane,
     Operation,
-    RemovedTotals,
     SeenMessage,
     Violation,
 )
@@ -91,8 +90,6 @@ def clean_up(terms: DeliveryRetention | None = None) -> RemovedRows:
         _remove_surplus(terms.max_attempts, removed)
         _remove_inbound(terms, removed)
         _remove_other_rows(terms.cutoff, removed)
-        if not removed.is_empty:
-            RemovedTotals.objects.filter(pk=1).update(cleaned_at=datetime.now(UTC), report=asdict(removed))
         return removed
 
 
@@ -166,22 +163,10 @@ def _remove(ids: Sequence[UUID], removed: RemovedRows) -> int:
             [list(ids)],
         )
         rows = cursor.fetchall()
-        cursor.execute(
-            "DELETE FROM webhooks_deliveryattempt WHERE delivery_id = ANY(%s) RETURNING outcome, number",
-            [[pk for pk, *_ in rows]],
-        )
-        attempts = cursor.fetchall()
+        cursor.execute("DELETE FROM webhooks_deliveryattempt WHERE delivery_id = ANY(%s)", [[pk for pk, *_ in rows]])
+        removed.attempts += cursor.rowcount
     _note_hours([(e, event, status) for _, e, event, origin, status in rows if origin == "event" and e and event])
-    outcomes = Counter(outcome for outcome, _ in attempts)
-    RemovedTotals.objects.get_or_create(pk=1)
-    RemovedTotals.objects.filter(pk=1).update(
-        deliveries=F("deliveries") + len(rows),
-        delivered=F("delivered") + outcomes["delivered"],
-        failed=F("failed") + outcomes["failed"],
-        retries=F("retries") + sum(number > 1 for _, number in attempts),
-    )
     removed.deliveries += len(rows)
-    removed.attempts += len(attempts)
     return len(rows)
 
 
@@ -219,12 +204,12 @@ def _note_hours(rows: Sequence[tuple[UUID, UUID, str]]) -> None:
 
 
 def remove_deliveries(ids: Sequence[UUID]) -> int:
-    """Remove ended deliveries with their attempts, and keep their totals. Returns how many."""
+    """Remove ended deliveries with their attempts. Returns how many."""
     return _remove(ids, RemovedRows())
 
 
 def remove_requests(rows: QuerySet[InboundRequest]) -> int:
-    """Remove the first BATCH of these inbound requests, and keep their total. Returns how many."""
+    """Remove the first BATCH of these inbound requests. Returns how many."""
     return _delete(rows)
 
 
@@ -270,7 +255,4 @@ def _delete(rows: Any, most: int = BATCH) -> int:
     ids = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:most])
     if ids:
         rows.model.objects.filter(pk__in=ids)._raw_delete(connection.alias)
-        if rows.model is InboundRequest:
-            RemovedTotals.objects.get_or_create(pk=1)
-            RemovedTotals.objects.filter(pk=1).update(inbound=F("inbound") + len(ids))
     return len(ids)

@@ -13,7 +13,7 @@ CONTENTS = (Endpoint, Delivery, InboundRequest)
 
 
 def remove(workspace_id: UUID) -> RemovalSlice:
-    """Remove deliveries that have ended, with their attempts, and inbound requests. The totals keep counting them."""
+    """Remove deliveries that have ended, with their attempts, and inbound requests."""
     deliveries = Delivery.objects.filter(workspace=workspace_id).order_by("pk")
     ended = deliveries.exclude(status__in=UNENDED).values_list("pk", flat=True)[: cleanup.BATCH]
     if cleanup.remove_deliveries(list(ended)):

@@ -6,7 +6,7 @@ import logging
 
 from django.db import connection
 
-from webhooks.maintenance import cleanup
+from webhooks.maintenance import cleanup, totals
 from webhooks.maintenance.reconciliation import Sweeper
 from workflow_platform.core.leases import AlreadyRunning
 from workflow_platform.core.periodic_thread import PeriodicThread
@@ -28,6 +28,7 @@ class Upkeep(PeriodicThread):
             self._guarded(sweeper.sweep)
             if self._is_cleanup_due():
                 self._guarded(_clean_up)
+                self._guarded(totals.add_up_ended)
             connection.close()
 
 

@@ -9,13 +9,14 @@ from webhooks.models.inbound import InboundRequest, SeenMessage
 from webhooks.models.lane import Lane
 from webhooks.models.operation import Operation, OperationKind, OperationState
 from webhooks.models.reconciliation import HourCount, Violation, ViolationKind
-from webhooks.models.totals import RemovedTotals
+from webhooks.models.totals import DeliveryTotal
 
 __all__ = [
     "AttemptOutcome",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryStatus",
+    "DeliveryTotal",
     "Endpoint",
     "EndpointRevision",
     "HourCount",
@@ -27,7 +28,6 @@ __all__ = [
     "Ordering",
     "Origin",
     "Rank",
-    "RemovedTotals",
     "SeenMessage",
     "Signature",
     "Violation",

@@ -13,11 +13,15 @@ import orjson
 from django.conf import settings
 from pydantic import ValidationError
 
+from webhooks.models import Origin
 from webhooks.retry_schedule import Defaults, RetryPolicy
 from webhooks.secrets import SealedSecrets
 from webhooks.transforms import TransformResult
 
 logger = logging.getLogger("webhooks.sending.message")  # an earlier name of this module; operators may filter by it
+
+UNREADABLE = frozenset({400, 413, 422})
+"""Responses of a collector to a batch of spans that say that the batch itself is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,13 @@ class ClaimedDelivery:
     def policy(self) -> RetryPolicy:
         own = (self.options or {}).get("retry_policy")
         return _policy(orjson.dumps(own).decode() if own is not None else self.receiver.retry_policy)
+
+    def is_retried(self, status: int) -> bool:
+        """Return whether a response other than 2xx is retried. A collector of traces that refuses the credentials or
+        is not found at its path may be configured again; what it cannot read, it can never read."""
+        if self.origin == Origin.TRACE:
+            return status not in UNREADABLE
+        return self.policy.is_retried(status)
 
     @property
     def attempt(self) -> int:

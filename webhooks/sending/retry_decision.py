@@ -41,17 +41,16 @@ def decide(claimed: ClaimedDelivery, attempt: AttemptResult, now: datetime) -> R
         well = Result(True, True, attempt.timings.total or 0.0)
         return RetryDecision(claimed, attempt, DeliveryStatus.DELIVERED, AttemptOutcome.DELIVERED, None, "", well)
     requested_seconds = retry_after(attempt.response_headers.get("retry-after", ""), now) if attempt.status else None
-    policy = claimed.policy
     if attempt.status is not None:
-        again = policy.is_retried(attempt.status)
+        again = claimed.is_retried(attempt.status)
     else:
         again = attempt.error_class not in NOT_SENT_CLASSES
     result = None
     if attempt.error_class not in NOT_SENT_CLASSES:
         pause = requested_seconds if attempt.status in _PAUSING else None
-        alive = attempt.status is not None and not policy.is_retried(attempt.status) and attempt.status < 500
+        alive = attempt.status is not None and not again and attempt.status < 500
         result = Result(False, alive, attempt.timings.total or 0.0, pause)
-    delay = policy.delay_after(claimed.attempt, defaults(), requested_seconds) if again else None
+    delay = claimed.policy.delay_after(claimed.attempt, defaults(), requested_seconds) if again else None
     if delay is None:
         status, outcome, due = DeliveryStatus.FAILED, AttemptOutcome.FAILED, None
     else:
