@@ -1,11 +1,16 @@
 /**
  * Popover menus. A menu opens in the top layer, so that no card cuts it: it is placed below its button. Those of the
  * top bar have their place in the style sheet.
+ *
+ * A dialog gives the focus back to what opened it. If that was an entry of a menu, which has closed, or a row that has
+ * been replaced meanwhile, the focus goes to the menu's button, or else to the content of the page.
  */
-import { query } from "./page.js";
+import { byId, query } from "./page.js";
 
 const MOVED = 8; // pixels: a menu closes when the page moves further below it
 let openedAt = 0; // scroll position
+/** @type {HTMLElement | null} What last had the focus outside of menus and dialogs. */
+let focusedBefore = null;
 
 document.addEventListener("toggle", (event) => {
   const menu = event.target;
@@ -34,3 +39,15 @@ addEventListener("scroll", () => {
   // The event of a scroll that brought the button into view comes after the menu has opened.
   if (menu instanceof HTMLElement && Math.abs(scrollY - openedAt) > MOVED) menu.hidePopover();
 }, { passive: true });
+
+document.addEventListener("focusin", ({ target }) => {
+  if (target instanceof HTMLElement && !target.closest("dialog, [popover]")) focusedBefore = target;
+});
+
+document.addEventListener("close", ({ target }) => {
+  const active = document.activeElement;
+  if (!(target instanceof HTMLDialogElement) || (active !== document.body && !target.contains(active))) return;
+  const to = focusedBefore?.checkVisibility() ? focusedBefore : byId("content");
+  if (to.id === "content") to.tabIndex = -1;
+  to.focus({ preventScroll: true });
+}, true);
