@@ -31,7 +31,7 @@ from workflow_platform.core.api.problems import Problem
 
 class FigureSerializer(serializers.Serializer[Any]):
     value = serializers.FloatField()
-    unit = serializers.CharField(help_text="s: seconds. share: from 0 to 1.")
+    unit = serializers.CharField(help_text="s: seconds. share: from 0 to 1. bytes. count.")
     text = serializers.CharField()
 
 

@@ -27,6 +27,7 @@ from executions.insights.detectors import (
     redis_slow,
     retry_never_helps,
     slow_node,
+    unused_data,
 )
 from executions.insights.findings import Finding
 from executions.insights.sample import WorkflowSample, sample
@@ -53,6 +54,7 @@ OF_WORKFLOWS: dict[InsightKind, Callable[[WorkflowSample], list[Finding] | None]
     InsightKind.RETRY_NEVER_HELPS: retry_never_helps.detect,
     InsightKind.BATCH_REQUESTS: batch_requests.detect,
     InsightKind.PARALLEL_BRANCHES: parallel_branches.detect,
+    InsightKind.UNUSED_DATA: unused_data.detect,
 }
 OF_ALL: dict[InsightKind, Callable[[], list[Finding] | None]] = {
     InsightKind.QUEUE_STARVED: queue_starved.detect,

@@ -29,6 +29,7 @@ class InsightKind(models.TextChoices):
     LANE_FULL = "lane_full", _("Deliveries wait for their endpoint")
     DATABASE_SLOW = "database_slow", _("Database is slow")
     REDIS_SLOW = "redis_slow", _("Redis is slow")
+    UNUSED_DATA = "unused_data", _("Nobody reads this data")
 
 
 class InsightStatus(models.TextChoices):

@@ -59,6 +59,15 @@ def sentence(insight: Insight) -> str:
             text = _("Redis takes %(time)s, usually %(usual)s.") % _times(seen)
             hint = _("Jobs and live events wait for it.")
             return f"{text} {hint}"
+        case InsightKind.UNUSED_DATA:
+            values = {"fields": ", ".join(seen.get("unused") or ()), "size": size(seen.get("bytes_per_execution"))}
+            values |= {
+                "nodes": ", ".join(seen.get("copied_by") or ()),
+                "read": ", ".join(seen.get("read") or ()) or "–",
+            }
+            text = _("Nothing reads %(fields)s. It is copied along by %(nodes)s: %(size)s in each execution.") % values
+            hint = _("A Set fields node after it, without the other fields, can keep what is read: %(read)s.") % values
+            return f"{text} {hint}"
     return str(insight.figure["text"])
 
 
@@ -103,6 +112,15 @@ def _rate(value: float | None) -> str:
     return "–" if value is None else number(round(value, 2 if value < 10 else 0))
 
 
+def size(value: float | None) -> str:
+    """Return a number of bytes with the unit that suits it."""
+    if value is None:
+        return "–"
+    if value < 1000:
+        return f"{number(round(value))} B"
+    return f"{number(round(value / 1000))} kB" if value < 1e6 else f"{number(round(value / 1e6, 1))} MB"
+
+
 def share(value: float | None) -> str:
     """Return a share as a percentage."""
     return "–" if value is None else f"{number(round(value * 100))} %"
@@ -117,6 +135,8 @@ def duration(seconds: float | None) -> str:
     """Return a duration with the unit that suits it; – if it is not known."""
     if seconds is None:
         return "–"
+    if seconds < 0.01:
+        return f"{number(round(seconds * 1000, 1))} ms"
     if seconds < 1:
         return f"{number(round(seconds * 1000))} ms"
     if seconds < 120:

@@ -75,7 +75,7 @@ def _automation(user: User, shown: UUID | None) -> dict[str, Any] | None:
 
 
 def _row(insight: Insight, editable: set[UUID]) -> dict[str, Any]:
-    may = insight.workspace_id in editable
+    may = insight.workspace_id is None or insight.workspace_id in editable
     changed = insight.status in {InsightStatus.APPLIED, InsightStatus.CONFIRMED, InsightStatus.REFUTED}
     return {
         "insight": insight,

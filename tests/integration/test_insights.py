@@ -397,3 +397,25 @@ def test_what_holds_executions_back_now_is_named_with_the_wait() -> None:
     servers = ask(ApiToken.issue(stranger, "again")[1], "get", "/api/insights/now/").json()
     assert servers["database"]["connections"] >= 1
     assert servers["redis"]["round_trip_s"] > 0
+
+
+@COMMITS
+def test_data_that_is_copied_along_and_never_read_is_named_with_its_size() -> None:
+    big = {"id": 1, "log": "x" * 30_000}
+    nodes = [
+        node("start", "manual_trigger"), node("copy", "set", fields={"seen": True}),
+        node("keep", "set", fields={"id": "{{ $json.id }}"}, keep_other_fields=False),
+    ]  # fmt: skip
+    workflow = make_workflow(nodes, [edge("start", "copy"), edge("copy", "keep")])
+    for _ in range(20):
+        run_here(create_execution(workflow=workflow, trigger=Trigger.API, input=[big]))
+    found = look(workflow)["unused_data"]
+    assert (found.subject["node"], found.action) == ("start", None)
+    assert (found.evidence["unused"], found.evidence["read"], found.evidence["copied_by"]) == (
+        ["log"],
+        ["id"],
+        ["Copy"],
+    )
+    assert 29_000 < found.evidence["bytes_per_execution"] < 31_000
+    token(workflow, Role.VIEWER)
+    assert "Nothing reads log. It is copied along by Copy: 30 kB in each execution." in shown("a-viewer")
