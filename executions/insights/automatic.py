@@ -65,7 +65,10 @@ def switch(workspace: Workspace, kinds: Sequence[str], by: User) -> list[str]:
     Workspace.objects.select_for_update().get(pk=workspace.pk)
     before, after = kinds_of(workspace), [kind.value for kind in KINDS if kind in kinds]
     if after != before:
-        InsightAutomation.objects.update_or_create(workspace=workspace, defaults={"kinds": after})
+        if after:
+            InsightAutomation.objects.update_or_create(workspace=workspace, defaults={"kinds": after})
+        else:  # a workspace is empty, and can be deleted, without the row
+            InsightAutomation.objects.filter(workspace=workspace).delete()
         audit.advice_changed(
             AuditKind.ADVICE_AUTOMATION, workspace.pk, by, workspace.name, kinds=_labels(after), before=_labels(before)
         )

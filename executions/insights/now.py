@@ -24,7 +24,7 @@ from executions.admission.admission import ACTIVE, RATE_PART, limit_parameters
 from executions.admission.explanation import Reason
 from executions.admission.live_workers import live_workers
 from executions.insights import platform_samples
-from executions.insights.platform_samples import COMMITS, REDIS
+from executions.insights.platform_samples import COMMITS, REDIS, Measured
 from workflow_platform.core.redis_server import patient_client
 
 SPAN = timedelta(minutes=1)
@@ -192,7 +192,7 @@ def look(workspaces: Sequence[UUID], *, staff: bool) -> Now:
         rows = cursor.fetchall()
     workers = _workers(running=rows[0][-1])
     reasons, limits = decide([WaitingWorkflow(*row) for row in rows if row[0] is not None], workers)
-    database, redis_ = (_database(), _redis()) if staff else (None, None)
+    database, redis_ = _servers() if staff else (None, None)
     return Now(queues, limits, reasons, workers, database, redis_)
 
 
@@ -251,21 +251,19 @@ def _workers(running: int) -> WorkersNow:
     return WorkersNow(workers.alive, workers.alive * settings.WORKER_CONCURRENCY, running, len(workers.starving))
 
 
-def _database() -> ServerNow:
+def _servers() -> tuple[ServerNow, ServerNow]:
+    """Return the state of the database and of Redis."""
+    measured = platform_samples.measured()
     with connection.cursor() as cursor:
         began = time.monotonic()
         cursor.execute("SELECT 1")
         took = time.monotonic() - began
-    return ServerNow(took, *_timings(COMMITS), *platform_samples.connections())
+    database = ServerNow(took, *_timings(measured, COMMITS), *platform_samples.connections())
+    return database, ServerNow(_ping(), *_timings(measured, REDIS))
 
 
-def _redis() -> ServerNow:
-    return ServerNow(_ping(), *_timings(REDIS))
-
-
-def _timings(name: str) -> tuple[float | None, float | None, float | None]:
+def _timings(measured: Measured | None, name: str) -> tuple[float | None, float | None, float | None]:
     """Return the mean, the 95 % bound and the usual mean; None where nothing is known."""
-    measured = platform_samples.measured()
     if measured is None:
         return None, None, None
     now, usual = measured.now[name], measured.usual[name]

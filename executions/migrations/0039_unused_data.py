@@ -13,6 +13,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='insightautomation',
+            options={'verbose_name': 'setting of automatic advice', 'verbose_name_plural': 'settings of automatic advice'},
+        ),
         migrations.RemoveConstraint(
             model_name='insight',
             name='insight_kind_is_known',

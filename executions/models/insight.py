@@ -158,5 +158,9 @@ class InsightAutomation(models.Model):
     )
     kinds: Any = models.JSONField(default=list, help_text="Kinds of `executions.insights.automatic.KINDS`.")
 
+    class Meta:
+        verbose_name = "setting of automatic advice"
+        verbose_name_plural = "settings of automatic advice"
+
     def __str__(self) -> str:
         return ", ".join(self.kinds)
