@@ -9,6 +9,9 @@ APPEND_SECONDS = Histogram(
 DROPPED_MESSAGES = Counter(
     "stream_messages_dropped_total", "Live messages that Redis did not take; clients read the events from history."
 )
+PUBLISH_SECONDS = Histogram(
+    "stream_publish_seconds", "How long Redis took to accept a batch of live messages, with the question who listens."
+)
 WEBSOCKETS = Counter("websocket_connections_total", "WebSockets that were let in.")
 OPEN_WEBSOCKETS = Gauge("websocket_connections_active", "Open WebSockets.")
 SENT = Counter("websocket_messages_sent_total", "Frames sent to WebSockets.")

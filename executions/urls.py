@@ -7,6 +7,7 @@ from executions.pages import (
     dashboard,
     failures,
     insights,
+    insights_now,
     notifications,
     workflows_and_executions,
 )
@@ -32,6 +33,7 @@ urlpatterns = [
     path("trace/", trace_pages.find, name="trace-page"),
     path("approvals/", approvals.page, name="approvals"),
     path("insights/", insights.page, name="insights"),
+    path("insights/now/", insights_now.panel, name="insights-now"),
     path("notifications/", notifications.page, name="notifications"),
     path("notifications/emails/<str:token>/", notifications.stop_emails, name="notification-emails"),
     path("credentials/", credentials.credentials, name="credentials"),

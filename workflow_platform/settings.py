@@ -288,6 +288,7 @@ SPECTACULAR_SETTINGS = {
         "ModeEnum": "executions.models.Mode",
         "EventModeEnum": ["test", "debug"],
         "EmailChoiceEnum": "executions.models.EmailChoice",
+        "WaitReasonEnum": "executions.admission.explanation.REASONS",
         "InsightStatusEnum": "executions.models.InsightStatus",
         "BulkKindEnum": "executions.models.BulkKind",
         "OperationStateEnum": "webhooks.models.OperationState",

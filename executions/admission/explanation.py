@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from django.conf import settings
 from django.utils import timezone
@@ -26,6 +26,7 @@ Reason = Literal[
     "key_concurrency", "workflow_concurrency", "rate_limit", "workspace_concurrency", "cluster_concurrency",
     "no_worker", "workers_suspended", "workers_busy", "on_its_way",
 ]  # fmt: skip
+REASONS = get_args(Reason)
 UNKNOWN_DURATION = "No estimate: no workflow holding this limit has a finished execution yet."
 
 

@@ -6,7 +6,7 @@ from executions.api.binaries import BinaryView
 from executions.api.bulk_operations import BulkOperationViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
-from executions.api.insights import InsightViewSet
+from executions.api.insights import AutomaticAdviceView, InsightViewSet
 from executions.api.list_columns import ColumnsView
 from executions.api.metrics import InstallationMetricsView
 from executions.api.node_groups import NodeGroupsView
@@ -37,6 +37,7 @@ urlpatterns = [
     path("executions/columns/", ColumnsView.as_view(), name="list-columns"),
     path("workflows/<uuid:workflow_id>/statistics/", WorkflowStatisticsView.as_view(), name="workflow-statistics"),
     path("workflows/<uuid:workflow_id>/node-groups/", NodeGroupsView.as_view(), name="node-groups"),
+    path("workspaces/<uuid:workspace_id>/automatic-advice/", AutomaticAdviceView.as_view(), name="automatic-advice"),
     path("search/", SearchView.as_view(), name="search"),
     path("trace/", TraceView.as_view(), name="trace"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),

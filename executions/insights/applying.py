@@ -9,9 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from executions.insights import measures, statuses
-from executions.models import Insight, InsightStatus, Workflow, WorkflowVersion
+from executions.models import Insight, InsightKind, InsightStatus, Workflow, WorkflowVersion
 from executions.workflows import definitions
-from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts import audit
+from workflow_platform.core.accounts.models import AuditKind, User
 
 PATIENCE = timedelta(days=14)
 """After this time without enough executions, an applied advice is no longer checked."""
@@ -21,8 +22,9 @@ class CannotApply(Exception):
     """The advice cannot be applied or taken back: the message says why."""
 
 
-def apply(insight: Insight, by: User) -> None:
-    """Save the change as a new version of the workflow. Raises CannotApply, InvalidGraph, Unavailable."""
+def apply(insight: Insight, by: User | None) -> None:
+    """Save the change as a new version of the workflow; without a user, the platform does it by itself. Raises
+    CannotApply, InvalidGraph, Unavailable."""
     if insight.status != InsightStatus.OPEN or insight.action is None:
         why = "has no change to apply" if insight.action is None else f"is {insight.status}, not open"
         raise CannotApply(f"This insight {why}.")
@@ -34,14 +36,18 @@ def apply(insight: Insight, by: User) -> None:
     outcome = {"measure": before.name, "before": before.as_dict(), "after": None}
     with transaction.atomic():
         saved = _save(workflow, version, definition, checked, by)
-        versions = {"version_before": version.number, "version_applied": saved}
+        fields: dict[str, Any] = {"version_before": version.number, "version_applied": saved, "outcome": outcome}
+        if by is None:
+            fields["automatic_at"] = timezone.now()
         expected = {InsightStatus.OPEN}
-        if not statuses.change(insight, InsightStatus.APPLIED, expected=expected, by=by, outcome=outcome, **versions):
+        if not statuses.change(insight, InsightStatus.APPLIED, expected=expected, by=by, **fields):
             raise CannotApply("This insight was changed in the meantime. Load it again.")
+        _record(AuditKind.ADVICE_APPLIED, insight, by, saved)
 
 
-def undo(insight: Insight, by: User) -> None:
-    """Save a new version without the change. Raises CannotApply, InvalidGraph, Unavailable."""
+def undo(insight: Insight, by: User | None) -> None:
+    """Save a new version without the change; without a user, the platform does it by itself. Raises CannotApply,
+    InvalidGraph, Unavailable."""
     expected = {InsightStatus.APPLIED, InsightStatus.CONFIRMED, InsightStatus.REFUTED}
     if insight.status not in expected or insight.action is None:
         raise CannotApply(f"This insight is {insight.status}; there is no change to undo.")
@@ -50,9 +56,26 @@ def undo(insight: Insight, by: User) -> None:
     definition = changed(version, action, action["changes"], action["before"])
     checked = definitions.check_ahead(workflow.workspace, definition, workflow)
     with transaction.atomic():
-        _save(workflow, version, definition, checked, by)
+        saved = _save(workflow, version, definition, checked, by)
         if not statuses.change(insight, InsightStatus.DISMISSED, expected=expected, by=by):
             raise CannotApply("This insight was changed in the meantime. Load it again.")
+        _record(AuditKind.ADVICE_UNDONE, insight, by, saved)
+
+
+@transaction.atomic
+def dismiss(insight: Insight, by: User) -> None:
+    """Dismiss an open insight. Raises CannotApply."""
+    if not statuses.change(insight, InsightStatus.DISMISSED, expected={InsightStatus.OPEN}, by=by):
+        raise CannotApply(f"This insight is {insight.status}; only open ones can be dismissed.")
+    _record(AuditKind.ADVICE_DISMISSED, insight, by, None)
+
+
+def _record(kind: AuditKind, insight: Insight, by: User | None, version: int | None) -> None:
+    """Write the change to the audit log: of the workflow, or of what else the insight is about."""
+    subject = str(insight.subject.get("name", ""))
+    about = {"insight": str(insight.pk), "advice": InsightKind(insight.kind).label, "node": insight.subject.get("node")}
+    workspace = insight.workspace_id or audit.NOWHERE
+    audit.advice_changed(kind, workspace, by, subject, version=version, automatic=by is None, **about)
 
 
 def follow_up(insight: Insight) -> None:
@@ -66,6 +89,8 @@ def follow_up(insight: Insight) -> None:
     outcome = insight.outcome | {"after": after.as_dict()}
     expected = {InsightStatus.APPLIED}
     status = measures.verdict(outcome["before"]["value"], after)
+    if status is not None and measures.is_worse(outcome):
+        status = InsightStatus.REFUTED
     if status is not None:
         statuses.change(insight, status, expected=expected, outcome=outcome)
     elif insight.changed_at < timezone.now() - PATIENCE:
@@ -116,7 +141,11 @@ def _latest(insight: Insight) -> tuple[Workflow, WorkflowVersion]:
 
 
 def _save(
-    workflow: Workflow, version: WorkflowVersion, definition: dict[str, Any], checked: definitions.Checked, by: User
+    workflow: Workflow,
+    version: WorkflowVersion,
+    definition: dict[str, Any],
+    checked: definitions.Checked,
+    by: User | None,
 ) -> int:
     """Save the new version. Returns its number."""
     try:

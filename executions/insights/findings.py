@@ -14,7 +14,8 @@ class Finding:
     """An insight before it is stored. `about` tells findings of a kind apart: a workflow and node, or an endpoint."""
 
     kind: InsightKind
-    workspace: UUID
+    workspace: UUID | None
+    """None: of the installation."""
     about: str
     subject: dict[str, Any]
     evidence: dict[str, Any]

@@ -14,16 +14,20 @@ from uuid import UUID
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from executions.insights import applying, statuses
+from executions.insights import applying, automatic, platform_samples, statuses
 from executions.insights.detectors import (
     batch_requests,
     cache_node,
+    database_slow,
     endpoint_failing,
+    lane_full,
     limit_too_low,
     parallel_branches,
     queue_starved,
+    redis_slow,
     retry_never_helps,
     slow_node,
+    unused_data,
 )
 from executions.insights.findings import Finding
 from executions.insights.sample import WorkflowSample, sample
@@ -50,10 +54,14 @@ OF_WORKFLOWS: dict[InsightKind, Callable[[WorkflowSample], list[Finding] | None]
     InsightKind.RETRY_NEVER_HELPS: retry_never_helps.detect,
     InsightKind.BATCH_REQUESTS: batch_requests.detect,
     InsightKind.PARALLEL_BRANCHES: parallel_branches.detect,
+    InsightKind.UNUSED_DATA: unused_data.detect,
 }
-OF_ALL: dict[InsightKind, Callable[[], list[Finding]]] = {
+OF_ALL: dict[InsightKind, Callable[[], list[Finding] | None]] = {
     InsightKind.QUEUE_STARVED: queue_starved.detect,
     InsightKind.ENDPOINT_FAILING: endpoint_failing.detect,
+    InsightKind.LANE_FULL: lane_full.detect,
+    InsightKind.DATABASE_SLOW: database_slow.detect,
+    InsightKind.REDIS_SLOW: redis_slow.detect,
 }
 
 
@@ -81,12 +89,9 @@ def look(since: datetime) -> None:
     workflows = Workflow.objects.filter(pk__in=busy, deleted_at__isnull=True)
     for workflow in workflows.select_related("latest_version", "workspace"):
         look_at(workflow)
-    for kind, detect_all in OF_ALL.items():
-        seen: list[Finding] | None = None
-        with _bounded(kind):
-            seen = detect_all()
-        if seen is not None:
-            _keep(seen, _open().filter(kind=kind))
+    with _bounded("platform"):
+        platform_samples.take()
+    look_at_all()
     _clear_abandoned()
     _forget()
 
@@ -109,6 +114,17 @@ def look_at(workflow: Workflow) -> None:
     for insight in Insight.objects.filter(workflow=workflow, status=InsightStatus.APPLIED)[:MOST_INSIGHTS]:
         with _bounded(insight.kind, workflow.pk):
             applying.follow_up(insight)
+    automatic.advance(workflow)
+
+
+def look_at_all() -> None:
+    """Look at what belongs to no workflow."""
+    for kind, detect in OF_ALL.items():
+        found: list[Finding] | None = None
+        with _bounded(kind):
+            found = detect()
+        if found is not None:
+            _keep(found, _open().filter(kind=kind))
 
 
 def _open() -> InsightQuerySet:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from statistics import median
 from typing import Any
 
+from django.db import models
 from django.db.models import Avg, Count, QuerySet
 from django.utils import timezone
 
@@ -21,6 +22,8 @@ MOST = 300
 MOST_VERSIONS = 100
 LEAST_AFTER = 20
 """Observations after the change, before it is judged."""
+MORE_FAILURES = 0.1
+"""It made it worse if the share of failed runs has grown by more."""
 CONFIRMING = 0.8
 """It helped if what it shortens is at most this share of what it was."""
 
@@ -32,10 +35,13 @@ class InsightMeasure:
     name: str
     n: int
     value: float | None
+    failed_share: float | None = None
+    """Of a change that may make runs fail: the share that failed, from 0 to 1."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {"n": self.n, "value": None if self.value is None else round(self.value, 3)}
+        shown: dict[str, Any] = {"n": self.n, "value": None if self.value is None else round(self.value, 3)}
+        return shown if self.failed_share is None else shown | {"failed_share": round(self.failed_share, 3)}
 
 
 def verdict(before: float | None, after: InsightMeasure) -> InsightStatus | None:
@@ -43,6 +49,15 @@ def verdict(before: float | None, after: InsightMeasure) -> InsightStatus | None
     if not before or after.value is None or after.n < LEAST_AFTER:
         return None
     return InsightStatus.CONFIRMED if after.value <= CONFIRMING * before else InsightStatus.REFUTED
+
+
+def is_worse(outcome: dict[str, Any]) -> bool:
+    """Return whether an advice that was judged made it worse: it takes longer, or more runs fail."""
+    before, after = outcome["before"], outcome["after"] or {}
+    if not before["value"] or after.get("value") is None or after["n"] < LEAST_AFTER:
+        return False
+    more_failures = after.get("failed_share", 0.0) - before.get("failed_share", 0.0)
+    return bool(after["value"] > before["value"] or more_failures > MORE_FAILURES)
 
 
 def measure(insight: Insight, *, since_version: int, until_version: int | None = None) -> InsightMeasure:
@@ -71,18 +86,22 @@ def _wait(insight: Insight, rows: QuerySet[Execution]) -> InsightMeasure:
 
 
 def _duration(insight: Insight, rows: QuerySet[Execution]) -> InsightMeasure:
-    return _node("mean_ms", insight, rows, NodeRunStatus.COMPLETED)
+    ids = list(rows.values_list("pk", flat=True)[:MOST])
+    runs = NodeRun.objects.filter(
+        execution__in=ids, node_id=insight.subject["node"], status=NodeRunStatus.COMPLETED.value
+    )
+    figures = runs.aggregate(n=Count("id"), value=Avg("duration_ms"))
+    return InsightMeasure("mean_ms", figures["n"], figures["value"])
 
 
 def _failure(insight: Insight, rows: QuerySet[Execution]) -> InsightMeasure:
-    return _node("mean_failed_ms", insight, rows, NodeRunStatus.FAILED)
-
-
-def _node(name: str, insight: Insight, rows: QuerySet[Execution], status: NodeRunStatus) -> InsightMeasure:
     ids = list(rows.values_list("pk", flat=True)[:MOST])
-    runs = NodeRun.objects.filter(execution__in=ids, node_id=insight.subject["node"], status=status.value)
-    figures = runs.aggregate(n=Count("id"), value=Avg("duration_ms"))
-    return InsightMeasure(name, figures["n"], figures["value"])
+    runs = NodeRun.objects.filter(execution__in=ids, node_id=insight.subject["node"])
+    failed = models.Q(status=NodeRunStatus.FAILED.value)
+    ended = runs.filter(failed | models.Q(status=NodeRunStatus.COMPLETED.value))
+    figures = ended.aggregate(all=Count("id"), n=Count("id", filter=failed), value=Avg("duration_ms", filter=failed))
+    share = figures["n"] / figures["all"] if figures["all"] else None
+    return InsightMeasure("mean_failed_ms", figures["n"], figures["value"], share)
 
 
 _MEASURES: dict[InsightKind, Callable[[Insight, QuerySet[Execution]], InsightMeasure]] = {

@@ -52,6 +52,7 @@ class SampledRun:
     duration_ms: float | None
     ended_at: datetime | None
     cost: dict[str, Any] | None = None
+    output_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ def announce_cleared(insight: Insight, reason: str) -> None:
 
 
 def _append(insight: Insight, what: str, **further: str) -> None:
+    if insight.workspace_id is None:
+        return  # of the installation: no workspace may read it
     workflow = str(insight.workflow_id) if insight.workflow_id else None
     about = {"insight": str(insight.pk), "kind": str(insight.kind), "workflow": workflow}
     data = about | {"node": insight.subject.get("node")} | further

@@ -9,7 +9,16 @@ from executions.models.column_choice import ColumnChoice
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.execution_attribute import ExecutionAttribute
-from executions.models.insight import HELD, Insight, InsightKind, InsightLook, InsightQuerySet, InsightStatus
+from executions.models.insight import (
+    HELD,
+    Insight,
+    InsightAutomation,
+    InsightKind,
+    InsightLook,
+    InsightQuerySet,
+    InsightStatus,
+    PlatformSample,
+)
 from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_grouping import NodeGrouping
@@ -62,6 +71,7 @@ __all__ = [
     "ExecutionRollup",
     "ExecutionTotal",
     "Insight",
+    "InsightAutomation",
     "InsightKind",
     "InsightLook",
     "InsightQuerySet",
@@ -81,6 +91,7 @@ __all__ = [
     "NotificationKind",
     "NotificationPreference",
     "NotificationQuerySet",
+    "PlatformSample",
     "Priority",
     "RateBucket",
     "RollupPosition",

@@ -3,13 +3,15 @@ changes their status."""
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from executions.models.workflow import Workflow
-from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.accounts.models import Role, TokenScope, User, Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
 
 
@@ -24,6 +26,10 @@ class InsightKind(models.TextChoices):
     RETRY_NEVER_HELPS = "retry_never_helps", _("Retries never succeed")
     BATCH_REQUESTS = "batch_requests", _("Many requests in a run")
     PARALLEL_BRANCHES = "parallel_branches", _("Nodes could run side by side")
+    LANE_FULL = "lane_full", _("Deliveries wait for their endpoint")
+    DATABASE_SLOW = "database_slow", _("Database is slow")
+    REDIS_SLOW = "redis_slow", _("Redis is slow")
+    UNUSED_DATA = "unused_data", _("Nobody reads this data")
 
 
 class InsightStatus(models.TextChoices):
@@ -41,14 +47,34 @@ HELD = [InsightStatus.OPEN, InsightStatus.APPLIED]
 
 
 class InsightQuerySet(WorkspaceScopedQuerySet["Insight"]):
-    pass
+    def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
+        """Return the insights of the workspaces in which `user` has at least `role`; to staff also those of the
+        installation, unless the API token of the request does not include the role."""
+        visible = Workspace.objects.visible_to(user, role).order_by().values("pk")
+        seen = models.Q(workspace__in=visible)
+        scope: TokenScope | None = getattr(user, "token_scope", None)
+        if is_staff(user) and (scope is None or role in scope.roles):
+            seen |= models.Q(workspace__isnull=True)
+        return self.filter(seen)
+
+
+def is_staff(user: User | object) -> bool:
+    """Return whether `user` operates the installation."""
+    return bool(getattr(user, "is_active", False) and getattr(user, "is_staff", False))
 
 
 class Insight(models.Model):
     """A bottleneck or an advice."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="insights", db_index=False)
+    workspace = models.ForeignKey(
+        Workspace,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="insights",
+        db_index=False,
+        help_text="Null: of the installation, which only staff see.",
+    )
     workflow = models.ForeignKey(Workflow, null=True, on_delete=models.CASCADE, related_name="insights")
     kind = models.CharField(max_length=20, choices=InsightKind.choices)
     key = models.CharField(max_length=300, help_text="Equal for the same finding about the same subject.")
@@ -74,6 +100,7 @@ class Insight(models.Model):
         related_name="+",
         help_text="Who applied or dismissed it.",
     )
+    automatic_at = models.DateTimeField(null=True, help_text="When the platform applied it by itself.")
     version_before = models.PositiveIntegerField(null=True, help_text="The workflow version that it was applied to.")
     version_applied = models.PositiveIntegerField(null=True, help_text="The workflow version with the change.")
     outcome = models.JSONField(null=True, help_text="The measure before and after the change, with `n` of both.")
@@ -87,6 +114,11 @@ class Insight(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["workspace", "key"], name="one_insight_per_key", condition=models.Q(status__in=HELD)
+            ),
+            models.UniqueConstraint(
+                fields=["key"],
+                name="one_insight_per_key_of_installation",
+                condition=models.Q(status__in=HELD, workspace__isnull=True),
             ),
             models.CheckConstraint(condition=models.Q(kind__in=InsightKind.values), name="insight_kind_is_known"),
             models.CheckConstraint(condition=models.Q(status__in=InsightStatus.values), name="insight_status_is_known"),
@@ -104,3 +136,31 @@ class InsightLook(models.Model):
 
     def __str__(self) -> str:
         return str(self.looked_at)
+
+
+class PlatformSample(models.Model):
+    """What the installation had measured of its database and Redis at a look: the next ones tell what is usual."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    cumulative: Any = models.JSONField(help_text="Histograms of all processes: {name: [sum, counts of the bins]}.")
+    connections = models.PositiveIntegerField(help_text="Connections to the database server in use.")
+    most_connections = models.PositiveIntegerField(help_text="That the server allows to the platform.")
+
+    def __str__(self) -> str:
+        return str(self.at)
+
+
+class InsightAutomation(models.Model):
+    """The kinds of advice that the platform applies by itself in a workspace. Without a row: none."""
+
+    workspace = models.OneToOneField(
+        Workspace, primary_key=True, on_delete=models.CASCADE, related_name="insight_automation"
+    )
+    kinds: Any = models.JSONField(default=list, help_text="Kinds of `executions.insights.automatic.KINDS`.")
+
+    class Meta:
+        verbose_name = "setting of automatic advice"
+        verbose_name_plural = "settings of automatic advice"
+
+    def __str__(self) -> str:
+        return ", ".join(self.kinds)

@@ -6,19 +6,28 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
-from babel.numbers import format_decimal
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
+from executions.insights import automatic
 from executions.models import HELD, Insight, InsightKind, InsightStatus
+from executions.pages.insight_sentences import duration, number, sentence
+from executions.pages.insights_now import now_context
 from workflow_platform.core.accounts.models import Role, User
 from workflow_platform.core.accounts.workspace_choice import offered, shown_workspace
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 LISTED = 50
+AUTOMATIC = {
+    InsightKind.CACHE_NODE: gettext_lazy(
+        "Nodes that read nothing outside, if half of 50 runs had been computed before."
+    ),
+    InsightKind.RETRY_NEVER_HELPS: gettext_lazy("Attempts that never succeeded in 30 tries."),
+}
 SHOWS = {"open": gettext_lazy("Current"), "settled": gettext_lazy("Settled")}
 
 
@@ -33,7 +42,7 @@ def page(request: HttpRequest) -> HttpResponse:
     rows = Insight.objects.visible_to(user).select_related("workspace", "workflow", "by")
     rows = rows.filter(status__in=HELD) if show == "open" else rows.exclude(status__in=HELD)
     if shown is not None:
-        rows = rows.filter(workspace=shown)
+        rows = rows.filter(Q(workspace=shown) | Q(workspace=None))
     if (before := uuid_or_none(request.GET.get("before"))) is not None:
         rows = rows.filter(pk__lt=before)
     found = list(rows[: LISTED + 1])
@@ -46,13 +55,27 @@ def page(request: HttpRequest) -> HttpResponse:
         "before": before,
         "older": page_query(request, before=found[LISTED - 1].pk) if len(found) > LISTED else None,
         "newest": page_query(request),
+        "automation": _automation(user, shown),
         "page_data": {},
+        **now_context(user, shown),
     }
     return render(request, "executions/insights.html", context)
 
 
+def _automation(user: User, shown: UUID | None) -> dict[str, Any] | None:
+    """Return what the platform applies by itself in the workspace that is shown, and whether the user may choose it."""
+    workspaces = [each for each in offered(user, Role.VIEWER) if shown in {None, each.pk}]
+    if len(workspaces) != 1:
+        return None
+    workspace = workspaces[0]
+    on = automatic.kinds_of(workspace)
+    kinds = [(kind.value, _(kind.label), AUTOMATIC[kind], kind in on) for kind in automatic.KINDS]
+    admin = workspace.pk in {each.pk for each in offered(user, Role.ADMIN)}
+    return {"workspace": workspace, "kinds": kinds, "on": len(on), "admin": admin}
+
+
 def _row(insight: Insight, editable: set[UUID]) -> dict[str, Any]:
-    may = insight.workspace_id in editable
+    may = insight.workspace_id is None or insight.workspace_id in editable
     changed = insight.status in {InsightStatus.APPLIED, InsightStatus.CONFIRMED, InsightStatus.REFUTED}
     return {
         "insight": insight,
@@ -68,59 +91,16 @@ def _row(insight: Insight, editable: set[UUID]) -> dict[str, Any]:
     }
 
 
-def sentence(insight: Insight) -> str:
-    """Return the evidence as a sentence in the language of the page."""
-    seen = insight.evidence
-    match insight.kind:
-        case InsightKind.SLOW_NODE:
-            values = {"time": _time(seen.get("mean_s")), "share": _share(seen.get("share"))}
-            return _("It takes %(time)s on average, %(share)s of the time of an execution.") % values
-        case InsightKind.CACHE_NODE:
-            values = {"share": _share(seen.get("hit_rate")), "time": _time(seen.get("saved_s"))}
-            return _("%(share)s of its runs had been computed before. A cache would have saved %(time)s.") % values
-        case InsightKind.LIMIT_TOO_LOW:
-            values = {"limit": str(seen.get("limit")), "proposed": str(seen.get("proposed"))}
-            values |= {"before": _time(seen.get("median_wait_s")), "after": _time(seen.get("replayed_wait_s"))}
-            text = _("Limit %(proposed)s instead of %(limit)s: median wait %(before)s → %(after)s.") % values
-            hint = _("Check first that the systems it calls can take more.")
-            return f"{text} {hint}"
-        case InsightKind.QUEUE_STARVED:
-            workers = seen.get("workers")
-            count = _("unknown") if workers is None else str(workers)
-            values = {"time": _time(seen.get("median_wait_s")), "workers": count}
-            return _("Executions wait %(time)s for a worker. Live workers: %(workers)s. Start more.") % values
-        case InsightKind.ENDPOINT_FAILING:
-            values = {"share": _share(seen.get("failure_rate")), "reason": str(seen.get("reason"))}
-            text = _("%(share)s of the attempts failed (%(reason)s).") % values
-            if not (waited := seen.get("oldest_pending_s")):
-                return text
-            oldest = _("The oldest delivery has waited %(time)s.") % {"time": _time(waited)}
-            return f"{text} {oldest}"
-        case InsightKind.RETRY_NEVER_HELPS:
-            values = {"last": str(seen.get("last_useful")), "tries": str(seen.get("tries"))}
-            values["time"] = _time(seen.get("wasted_s"))
-            return _("Attempts after %(last)s never succeeded in %(tries)s tries. They took %(time)s.") % values
-        case InsightKind.BATCH_REQUESTS:
-            values = {"count": _number(round(seen.get("calls") or 0)), "time": _time(seen.get("calls_s"))}
-            text = _("It sends %(count)s requests in a run, which take %(time)s together.") % values
-            hint = _("Check whether the service takes several items in one request.")
-            return f"{text} {hint}"
-        case InsightKind.PARALLEL_BRANCHES:
-            values = {"node": str(seen.get("after")), "time": _time(seen.get("saved_s"))}
-            return _("It uses nothing of %(node)s and waits for it. Side by side they would save %(time)s.") % values
-    return str(insight.figure["text"])
-
-
 def _basis(evidence: dict[str, Any]) -> str:
     count = int(evidence.get("n") or 0)
-    values = {"count": _number(count), "time": _time(evidence.get("span_s"))}
+    values = {"count": number(count), "time": duration(evidence.get("span_s"))}
     return ngettext("from %(count)s observation in %(time)s", "from %(count)s observations in %(time)s", count) % values
 
 
 def _outcome(outcome: dict[str, Any]) -> str:
     before, after = outcome.get("before") or {}, outcome.get("after") or {}
     unit = 1 if str(outcome.get("measure")).endswith("_s") else 1000
-    shown = [_time(None if each.get("value") is None else each["value"] / unit) for each in (before, after)]
+    shown = [duration(None if each.get("value") is None else each["value"] / unit) for each in (before, after)]
     counts = {"n_before": before.get("n", 0), "n_after": after.get("n", 0)}
     values = {"before": shown[0], "after": shown[1]} | counts
     return _("Before: %(before)s (%(n_before)s). Since: %(after)s (%(n_after)s).") % values
@@ -133,24 +113,3 @@ def _preview(action: dict[str, Any]) -> str:
         for sign, each in (("-", action["before"].get(name)), ("+", value)):
             lines.append(f"{sign} {name}: {orjson.dumps(each).decode()}")
     return "\n".join(lines)
-
-
-def _share(share: float | None) -> str:
-    return "–" if share is None else f"{_number(round(share * 100))} %"
-
-
-def _number(number: float) -> str:
-    """Return a number as the language of the page writes it."""
-    return format_decimal(number, locale=get_language() or "en")
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    if seconds < 1:
-        return f"{_number(round(seconds * 1000))} ms"
-    if seconds < 120:
-        return f"{_number(round(seconds, 1) if seconds < 10 else round(seconds))} s"
-    if seconds < 7200:
-        return f"{_number(round(seconds / 60))} min"
-    return f"{_number(round(seconds / 3600))} h"

@@ -23,6 +23,18 @@ const ACTIONS = {
   dismiss: { done: gettext("Dismissed.") },
 };
 
+const automatic = document.querySelector("form#automatic");
+automatic?.addEventListener("change", async () => {
+  if (!(automatic instanceof HTMLFormElement)) return;
+  const kinds = new FormData(automatic).getAll("kind");
+  try {
+    await send("PUT", `/api/workspaces/${automatic.dataset.workspace}/automatic-advice/`, { kinds });
+    toast(kinds.length ? gettext("Automatic advice is on.") : gettext("Automatic advice is off."));
+  } catch (error) {
+    toast(messageOf(error), "failed");
+  }
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target instanceof Element ? event.target.closest("button[data-do]") : null;
   const insight = button?.closest("[data-insight]");

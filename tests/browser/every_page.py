@@ -16,7 +16,7 @@ from tests.workflows import edge, node
 
 OTHER = re.compile(
     r"^(admin|api|hooks)/(?!docs/$)|^(healthz|readyz|metrics|favicon\.ico)$"  # answers to programs, and Django's pages
-    r"|/(rows|count|queue|state|hook-requests)/$|^logout/$|^workspaces/choose/$"  # parts of pages, and forms' targets
+    r"|/(rows|count|queue|state|now|hook-requests)/$|^logout/$|^workspaces/choose/$"  # parts of pages, forms' targets
 )
 
 

@@ -95,6 +95,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/workspaces/{workspace}/hand-over/": {"post": Access(ADMIN, {"member": 1})},
     "/api/workspaces/{workspace}/audit/": {"get": Access(ADMIN)},
     "/api/workspaces/{workspace}/deletion/": {"get": Access(ADMIN), "post": Access(ADMIN, {"name": "Not its name"})},
+    "/api/workspaces/{workspace}/automatic-advice/": {"get": Access(), "put": Access(ADMIN, {"kinds": []})},
     "/api/workspaces/{workspace}/members/": {"get": Access(ADMIN)},
     "/api/workspaces/{workspace}/members/me/": {"delete": Access()},
     "/api/workspaces/{workspace}/invitations/": {
@@ -203,6 +204,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/approvals/{approval}/items/": {"get": Access()},
     "/api/approvals/{approval}/decide/": {"post": Access(EDITOR, {"decision": "approved"})},
     "/api/insights/": {"get": Access(foreign=("workspace={workspace}", "workflow={workflow}"))},
+    "/api/insights/now/": {"get": Access(foreign=("workspace={workspace}",))},
     "/api/insights/{insight}/": {"get": Access()},
     "/api/insights/{insight}/outcome/": {"get": Access()},
     "/api/insights/{insight}/apply/": {"post": Access(EDITOR)},
@@ -311,6 +313,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/workspaces/{workspace}/": (),
     "/notifications/": ("?workspace={workspace}",),
     "/insights/": ("?workspace={workspace}", "?show=settled"),
+    "/insights/now/": ("?workspace={workspace}",),
     "/approvals/": ("?show=all", "?show=open"),
     "/credentials/": (),
     "/events/": ("?execution={execution}", "?workflow={workflow}"),

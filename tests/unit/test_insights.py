@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from executions.domain.graph import Graph
+from executions.domain.read_paths import paths_read
 from executions.insights import admission_replay
 from executions.insights.admission_replay import Arrival
 from executions.insights.detectors import (
@@ -21,6 +22,7 @@ from executions.insights.detectors import (
     parallel_branches,
     queue_starved,
     slow_node,
+    unused_data,
 )
 from executions.insights.detectors import retry_never_helps as retries
 from executions.insights.detectors.cache_node import ComparedRun
@@ -230,3 +232,61 @@ def test_durations_read_well() -> None:
         "12 min",
         "3 h",
     ]
+
+
+# --- unused data -----------------------------------------------------------------------------------------------------
+
+
+def fetching(*more: dict[str, Any], edges: list[tuple[str, str]] | None = None, **condition: Any) -> Graph:
+    """Return a request whose items pass an `if` on their way to a second request, which reads the id."""
+    fetch = {"id": "fetch", "name": "Fetch", "type": "http_request", "parameters": {"url": "https://a.example/"}}
+    paid = {"id": "paid", "type": "if", "parameters": condition or {"condition": "{{ $json.body.paid }}"}}
+    url = "https://a.example/{{ $json.body.customer.id }}"
+    send = {"id": "send", "type": "http_request", "parameters": {"url": url}}
+    drawn = [{"source": "fetch", "target": "paid"}, {"source": "paid", "target": "send", "source_output": "true"}]
+    drawn += [{"source": source, "target": target} for source, target in edges or []]
+    return Graph.parse([fetch, paid, send, *more], drawn)
+
+
+def certain(graph: Graph) -> unused_data.Spread | None:
+    found = unused_data.spread(graph, "fetch")
+    return None if found is None or unused_data.names_any(graph, found, "fetch") else found
+
+
+def test_fields_that_no_expression_reads_are_found_with_their_size() -> None:
+    found = certain(fetching())
+    assert found is not None
+    assert found.copied_by == ("paid",)
+    assert found.read == {("body", "paid"), ("body", "customer", "id")}
+    item = {"status": 200, "body": {"paid": True, "log": "x" * 90, "customer": {"id": 1, "notes": "y" * 50}}}
+    fields, total = unused_data.unused([item, item], found.read)
+    assert {".".join(path) for path in fields} == {"status", "body.log", "body.customer.notes"}
+    assert 0.8 < fields.total() / total < 1
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        fetching(condition="{{ $json }}"),
+        fetching(condition="{{ Object.keys($json.body).length + $input.item.json.x }}"),
+        fetching(condition="{{ $json[$vars.name] }}"),
+        fetching(condition="{{ eval('$' + 'json') }}"),
+        fetching(
+            {"id": "run", "type": "code", "parameters": {"code": "return $input.all()"}}, edges=[("fetch", "run")]
+        ),
+        fetching({"id": "run", "type": "code", "parameters": {"code": "return $('Fetch').all()"}}),
+        fetching({"id": "run", "type": "code", "parameters": {"code": "return $(name).all()"}}),
+        fetching({"id": "last", "type": "set", "parameters": {}}, edges=[("fetch", "last")]),
+        fetching({"id": "named", "type": "http_request", "parameters": {"url": "{{ $('paid').item.json.url }}"}}),
+    ],
+)
+def test_data_counts_as_read_wherever_that_is_not_certain(graph: Graph) -> None:
+    assert certain(graph) is None
+
+
+def test_what_is_read_is_what_expressions_certainly_name() -> None:
+    read = {"a": "{{ $json?.a?.['b c'].map(x => x.d) }}", "b": ["at {{ `${$json.e} $5` }}", {"{{ $json.f }}": 1}]}
+    assert paths_read(read) == {("a",), ("e",), ("f",)}
+    assert paths_read("costs $5 {{ $json.a }}") is None
+    assert paths_read("{{ $json.a") is None
+    assert paths_read(r"{{ \u0024json.a }}") is None

@@ -78,6 +78,11 @@ def sign_in_failed(user: User | None, network: str) -> None:
         _write(AuditKind.SIGN_IN_FAILED, workspaces, None, name, {"network": network})
 
 
+def advice_changed(kind: AuditKind, workspace: UUID, by: User | None, subject: str, **data: Any) -> None:
+    """Record that advice was applied, undone or dismissed, or which kinds of it the platform applies by itself."""
+    _write(kind, [workspace], by, subject[:254], data)
+
+
 def changed_in_admin(kind: AuditKind, rows: Sequence[Model], by: User, **data: Any) -> None:
     """Record what staff did with objects of one model in the admin site: which, and which fields changed; no values."""
     model = type(rows[0])
@@ -126,6 +131,12 @@ def details_of(entry: AuditEntry) -> str:
             return f"{data['model']}: {data['action']}"
         case AuditKind.ADMIN_ADDED | AuditKind.ADMIN_CHANGED | AuditKind.ADMIN_DELETED:
             return str(data["model"])
+        case AuditKind.ADVICE_APPLIED | AuditKind.ADVICE_UNDONE if data["version"]:
+            return _("%(advice)s, version %(version)s") % {"advice": _(data["advice"]), "version": data["version"]}
+        case AuditKind.ADVICE_APPLIED | AuditKind.ADVICE_UNDONE | AuditKind.ADVICE_DISMISSED:
+            return _(data["advice"])
+        case AuditKind.ADVICE_AUTOMATION:
+            return ", ".join(_(kind) for kind in data["kinds"]) or _("off")
         case AuditKind.WORKSPACE_RENAMED:
             return _("was %(name)s") % {"name": before}
     return _("as %(role)s") % {"role": _(role)} if role else ""

@@ -74,3 +74,7 @@ class AuditKind(models.TextChoices):
     ADMIN_CHANGED = "admin.changed", _("Changed in the admin site")
     ADMIN_DELETED = "admin.deleted", _("Deleted in the admin site")
     ADMIN_ACTION = "admin.action", _("Action in the admin site")
+    ADVICE_APPLIED = "advice.applied", _("Advice applied")
+    ADVICE_UNDONE = "advice.undone", _("Advice undone")
+    ADVICE_DISMISSED = "advice.dismissed", _("Advice dismissed")
+    ADVICE_AUTOMATION = "advice.automation", _("Automatic advice changed")

@@ -20,7 +20,7 @@ import redis
 
 from workflow_platform.core import instruments
 from workflow_platform.core.backoff import around
-from workflow_platform.core.instruments import Gauge, Series
+from workflow_platform.core.instruments import Gauge, Histogram, Series
 from workflow_platform.core.metrics.adding import since
 from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.redis_server import patient_client
@@ -44,6 +44,10 @@ CPU = Gauge(
     "cpu_usage_percent",
     "CPU time of the processes, in percent of one core, with the children of workers.",
     {"kind": KINDS},
+)
+REDIS_SECONDS = Histogram(
+    "redis_round_trip_seconds",
+    "How long Redis took to accept the report of a process, with the connection; each process sends one every 5 s.",
 )
 PROCESSES = Gauge("processes_alive", "Processes that report.", {"kind": KINDS})
 
@@ -79,7 +83,9 @@ class ProcessReports:
             pipeline.set(f"{REPORT}{self.id}", orjson.dumps(report), ex=KEPT_SECONDS)
             pipeline.zadd(INDEX, {self.id: now})
             pipeline.zremrangebyscore(INDEX, "-inf", now - KEPT_SECONDS)
+            began = time.monotonic()
             pipeline.execute()
+        REDIS_SECONDS.observe(time.monotonic() - began)
         self._sequence, self._sent, self._sent_at = self._sequence + 1, counted, now
 
 
