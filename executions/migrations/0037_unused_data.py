@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0010_audit_of_advice'),
-        ('executions', '0038_insights_of_the_installation'),
+        ('executions', '0036_insights_of_the_installation'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
