@@ -221,6 +221,14 @@ def test_no_text_is_wider_than_its_node_and_the_whole_name_is_in_its_title(visit
     assert [href.split("#")[1] for href in hrefs] == ["play", "code", "stop"]
 
 
+def test_a_text_that_is_cut_is_whole_in_its_title(visitor: Visitor, failed: str) -> None:
+    page = visitor.open(failed)
+    words = page.locator("#log > li", has_text="node_failed").locator(".words")
+    words.evaluate("element => Object.assign(element.style, { display: 'block', width: '60px' })")
+    words.hover()
+    expect(words).to_have_attribute("title", "There is no more to count.")
+
+
 def test_a_row_of_the_event_log_opens_to_its_json_and_types_are_chosen(visitor: Visitor, failed: str) -> None:
     page = visitor.open(failed)
     row = page.locator("#log > li", has_text="node_failed")
