@@ -107,6 +107,8 @@ class Measuring:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Hand the figures to the process that gives out the tests, if this is not the one."""
+        if self._hands_out:  # it has what the others have measured
+            return
         self.book("between tests")
         self.seconds[PROGRAMS] = self._by_program(self._last)
         output = getattr(session.config, "workeroutput", None)

@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -95,13 +96,15 @@ class Seed:
     def _fill(self, folders: dict[str, str], prepared: bool) -> None:
         server = self._postgres.url.rsplit("/", 1)[0]
         environment = os.environ | folders | {"ADMIN_PASSWORD": PASSWORD}
-        manage(environment | {"DATABASE_URL": self._postgres.url}, "migrate", "-v0")
-        with psycopg.connect(f"{server}/template1", autocommit=True) as admin:
-            for name in (MIGRATED, PREPARED):
-                admin.execute(f"CREATE DATABASE {name} TEMPLATE postgres")
-        if prepared:
-            manage(environment, "prepare_files")
-            self._token.write_text(prepare(environment | {"DATABASE_URL": f"{server}/{PREPARED}"}))
+        with ThreadPoolExecutor(1) as pool:
+            files = pool.submit(manage, environment, "prepare_files") if prepared else None  # no server is needed
+            manage(environment | {"DATABASE_URL": self._postgres.url}, "migrate", "-v0")
+            with psycopg.connect(f"{server}/template1", autocommit=True) as admin:
+                for name in (MIGRATED, PREPARED):
+                    admin.execute(f"CREATE DATABASE {name} TEMPLATE postgres")
+            if files is not None:
+                files.result()
+                self._token.write_text(prepare(environment | {"DATABASE_URL": f"{server}/{PREPARED}"}))
 
 
 def manage(environment: dict[str, str], *words: str) -> str:

@@ -12,6 +12,8 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
+from workflow_platform.core.accounts import schema  # noqa: F401 - registers how bearer tokens are described
+
 _generating = threading.Lock()
 
 

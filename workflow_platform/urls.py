@@ -12,11 +12,13 @@ from workflow_platform.admin import guarded
 from workflow_platform.core.accounts import account_pages, workspace_pages
 from workflow_platform.core.accounts.admin import change_own_password
 from workflow_platform.core.accounts.invitation_pages import invitation
+from workflow_platform.core.api import messages
 from workflow_platform.core.metrics import views as metrics
 from workflow_platform.core.requests.favicon import favicon
 from workflow_platform.schema_view import SchemaView
 
 admin.autodiscover()
+messages.install()  # here and not in `apps.ready`: only processes that answer requests load the REST framework
 urlpatterns = [
     path("admin/rq/", include((guarded(queue_urls.urlpatterns), queue_urls.app_name))),
     path("admin/password_change/", change_own_password),

@@ -167,11 +167,12 @@ def check_database(platform: Platform, wanted: list[str]) -> int:
             rows = database.execute(
                 sql.SQL("SELECT ROW({})::text FROM {}").format(sql.SQL(", ").join(shown), sql.Identifier(table))
             )
-            for (row,) in rows:
+            while some := rows.fetchmany(1000):  # together: to search each row by itself takes ten times as long
+                text = "\n".join(row for (row,) in some)
                 # As it is, and with the escapes of JSON and of a row's text undone.
-                check(row, wanted, table)
-                check(row.replace("\\\\", "\\").replace('\\"', '"').replace("\\/", "/"), wanted, table)
-                read += 1
+                check(text, wanted, table)
+                check(text.replace("\\\\", "\\").replace('\\"', '"').replace("\\/", "/"), wanted, table)
+                read += len(some)
         encrypted = database.execute("SELECT data FROM executions_credential").fetchall()
     for (data,) in encrypted:
         check(bytes(data), wanted, "the encrypted column")

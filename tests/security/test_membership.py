@@ -26,13 +26,6 @@ SECONDS = PATIENCE_SECONDS
 """No bound: a machine that is overloaded may need longer than the check of all connections comes around."""
 
 
-@pytest.fixture(autouse=True)
-def plain_static_files(settings: Any) -> None:
-    """Let pages that are rendered in this process name static files that were not collected."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
-
-
 def as_user(user: User) -> APIClient:
     client = APIClient()
     client.force_authenticate(user)

@@ -14,10 +14,7 @@ from django_rq import get_queue
 from rq.results import Result
 
 from tests.engine import COMMITS
-from tests.integration.conftest import plain_static_files
 from workflow_platform.core.accounts.models import User
-
-__all__ = ["plain_static_files"]
 
 pytestmark = COMMITS
 FOLDERS = ("/admin/rq/", "/admin/django_rq/dashboard/")

@@ -8,6 +8,7 @@ import pytest
 from rest_framework import exceptions, relations, serializers
 
 from executions.api.serializers import ExecuteSerializer, WorkflowWriteSerializer
+from workflow_platform import urls  # noqa: F401 - sets the texts
 
 OTHERS = ("Ensure", "dictionary", "items but got", " pk", "Invalid data", "not a valid", "datetime", "wrong format")
 UNUSED = {"HyperlinkedRelatedField", "FilePathField", "FileField", "ImageField", "ModelField"}
