@@ -50,6 +50,7 @@ def paths_by_page(platform: Platform) -> dict[str, str]:
     request("POST", "/api/credentials/", json={"name": "A login", "type": "bearer", "data": {"token": "x"}})
     endpoint = {"name": "Receiver", "url": "http://127.0.0.2:8079/", "event_types": ["execution.failed"]}
     endpoint_id = request("POST", "/api/webhooks/endpoints/", json=endpoint).json()["id"]
+    request("POST", "/api/webhooks/endpoints/", json=endpoint | {"name": "Switched off", "active": False})
     requests.post(f"{platform.url}/hooks/every-page", json={"n": 1}, timeout=60).raise_for_status()
     execution = execute(platform, workflow, {"n": 1})
     until(platform, execution, "failed", "waiting")
