@@ -24,7 +24,7 @@ from executions.admission.admission import ACTIVE, RATE_PART, limit_parameters
 from executions.admission.explanation import Reason
 from executions.admission.live_workers import live_workers
 from executions.insights import platform_samples
-from executions.insights.platform_samples import COMMITS, REDIS, Measured
+from executions.insights.platform_samples import COMMITS, REDIS, PlatformMeasures
 from workflow_platform.core.redis_server import patient_client
 
 SPAN = timedelta(minutes=1)
@@ -262,7 +262,7 @@ def _servers() -> tuple[ServerNow, ServerNow]:
     return database, ServerNow(_ping(), *_timings(measured, REDIS))
 
 
-def _timings(measured: Measured | None, name: str) -> tuple[float | None, float | None, float | None]:
+def _timings(measured: PlatformMeasures | None, name: str) -> tuple[float | None, float | None, float | None]:
     """Return the mean, the 95 % bound and the usual mean; None where nothing is known."""
     if measured is None:
         return None, None, None

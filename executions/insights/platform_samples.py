@@ -36,7 +36,7 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
+class DurationSummary:
     """How long something took: how often it happened, the mean, and the bound that 95 % did not exceed."""
 
     n: int
@@ -44,7 +44,7 @@ class Timings:
     p95_s: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Timings:
+    def of(cls, values: Sequence[float]) -> DurationSummary:
         """Return the timings of a histogram: its sum, and the counts of its bins."""
         total, counts = (values[0], values[1:]) if values else (0.0, [])
         n, seen, p95 = round(sum(counts)), 0.0, 0.0
@@ -57,12 +57,12 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class PlatformMeasures:
     """The last minutes, of `span_s` seconds, and the day before them."""
 
     span_s: float
-    now: Mapping[str, Timings]
-    usual: Mapping[str, Timings]
+    now: Mapping[str, DurationSummary]
+    usual: Mapping[str, DurationSummary]
     connections: int
     most_connections: int
 
@@ -71,12 +71,14 @@ class Measured:
 class Slower:
     """Something that takes much longer than usual."""
 
-    now: Timings
-    usual: Timings | None
+    now: DurationSummary
+    usual: DurationSummary | None
     """None: too little is known; it is slow by any measure."""
 
 
-def slower(measured: Measured, name: str, *, least: int, floor_s: float, factor: float, slow_s: float) -> Slower | None:
+def slower(
+    measured: PlatformMeasures, name: str, *, least: int, floor_s: float, factor: float, slow_s: float
+) -> Slower | None:
     """Return what `name` takes if it is slow: at least `floor_s` and `factor` times the usual mean, or `slow_s` where
     too little is known of what is usual. Nothing is slow below `least` observations."""
     now, usual = measured.now[name], measured.usual[name]
@@ -104,7 +106,7 @@ def connections() -> tuple[int, int]:
     return int(used), int(most)
 
 
-def measured() -> Measured | None:
+def measured() -> PlatformMeasures | None:
     """Return what was measured lately; None if that is not known for as long as NOW."""
     latest = PlatformSample.objects.order_by("-at").first()
     if latest is None:
@@ -113,12 +115,12 @@ def measured() -> Measured | None:
     first, begin = kept.order_by("at").first(), kept.order_by("-at").first()
     if first is None or begin is None:
         return None
-    return Measured(
+    return PlatformMeasures(
         (latest.at - begin.at).total_seconds(), _between(begin, latest), _between(first, begin), latest.connections,
         latest.most_connections,
     )  # fmt: skip
 
 
-def _between(one: PlatformSample, other: PlatformSample) -> dict[str, Timings]:
+def _between(one: PlatformSample, other: PlatformSample) -> dict[str, DurationSummary]:
     grown = since(other.cumulative, one.cumulative)
-    return {name: Timings.of(grown.get(name, ())) for name in NAMES}
+    return {name: DurationSummary.of(grown.get(name, ())) for name in NAMES}

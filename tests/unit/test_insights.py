@@ -248,7 +248,7 @@ def fetching(*more: dict[str, Any], edges: list[tuple[str, str]] | None = None, 
     return Graph.parse([fetch, paid, send, *more], drawn)
 
 
-def certain(graph: Graph) -> unused_data.Spread | None:
+def certain(graph: Graph) -> unused_data.CopiedData | None:
     found = unused_data.spread(graph, "fetch")
     return None if found is None or unused_data.names_any(graph, found, "fetch") else found
 

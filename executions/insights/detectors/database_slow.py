@@ -7,7 +7,7 @@ from typing import Any
 from executions.admission.live_workers import count_live_workers
 from executions.insights import platform_samples
 from executions.insights.findings import Finding, seconds_text
-from executions.insights.platform_samples import APPENDS, COMMITS, Measured, slower
+from executions.insights.platform_samples import APPENDS, COMMITS, PlatformMeasures, slower
 from executions.models import InsightKind
 
 LEAST = 50
@@ -33,7 +33,7 @@ def detect() -> list[Finding] | None:
     return [_finding(measured, *reason)] if reason else []
 
 
-def decide(measured: Measured, workers: int | None) -> tuple[str, float, str] | None:
+def decide(measured: PlatformMeasures, workers: int | None) -> tuple[str, float, str] | None:
     """Return why it is slow: the cause, its value, and a sentence; None if it is not."""
     used = measured.connections / max(measured.most_connections, 1)
     if used >= MOST_CONNECTIONS:
@@ -51,7 +51,7 @@ def decide(measured: Measured, workers: int | None) -> tuple[str, float, str] | 
     return None
 
 
-def busy_share(measured: Measured, workers: int | None) -> float | None:
+def busy_share(measured: PlatformMeasures, workers: int | None) -> float | None:
     """Return the share of the time in which the workers' commits are under way, each worker having one at a time."""
     if not workers:
         return None
@@ -59,7 +59,7 @@ def busy_share(measured: Measured, workers: int | None) -> float | None:
     return min(1.0, commits.n * commits.mean_s / (measured.span_s * workers))
 
 
-def _finding(measured: Measured, cause: str, value: float, text: str) -> Finding:
+def _finding(measured: PlatformMeasures, cause: str, value: float, text: str) -> Finding:
     commits, appends = measured.now[COMMITS], measured.now[APPENDS]
     shown = appends if cause == APPENDS else commits
     usual = measured.usual[APPENDS if cause == APPENDS else COMMITS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from executions.insights import platform_samples
 from executions.insights.findings import Finding, seconds_text
-from executions.insights.platform_samples import PUBLISHES, REDIS, Measured, Slower, slower
+from executions.insights.platform_samples import PUBLISHES, REDIS, PlatformMeasures, Slower, slower
 from executions.models import InsightKind
 
 LEAST = 30
@@ -25,7 +25,7 @@ def detect() -> list[Finding] | None:
     return [_finding(measured, *found)] if found else []
 
 
-def decide(measured: Measured) -> tuple[str, Slower] | None:
+def decide(measured: PlatformMeasures) -> tuple[str, Slower] | None:
     """Return what is slow, with its figures; None if nothing is."""
     for name in WHAT:
         found = slower(measured, name, least=LEAST, floor_s=FLOOR_SECONDS, factor=FACTOR, slow_s=SLOW_SECONDS)
@@ -34,7 +34,7 @@ def decide(measured: Measured) -> tuple[str, Slower] | None:
     return None
 
 
-def _finding(measured: Measured, name: str, found: Slower) -> Finding:
+def _finding(measured: PlatformMeasures, name: str, found: Slower) -> Finding:
     usual = f" instead of {seconds_text(found.usual.mean_s)}" if found.usual else ""
     text = f"{WHAT[name]} {seconds_text(found.now.mean_s)}{usual}"
     evidence = {

@@ -42,14 +42,14 @@ SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class CopiedData:
     """Where the items of a node go: the fields that are read, and the nodes that store the items again."""
 
     read: frozenset[Path]
     copied_by: tuple[str, ...]
 
 
-def spread(graph: Graph, producer: str) -> Spread | None:
+def spread(graph: Graph, producer: str) -> CopiedData | None:
     """Return where the items of a node go; None if everything may be read, or nothing stores them again."""
     final = final_outputs(graph, _outputs)
     read: set[Path] = set()
@@ -72,10 +72,10 @@ def spread(graph: Graph, producer: str) -> Spread | None:
             if _passes_on(target):
                 copies.append(target.id)
                 reached.append(target)
-    return Spread(frozenset(read), tuple(copies)) if copies else None
+    return CopiedData(frozenset(read), tuple(copies)) if copies else None
 
 
-def names_any(graph: Graph, spread_: Spread, producer: str) -> bool:
+def names_any(graph: Graph, spread_: CopiedData, producer: str) -> bool:
     """Return whether a node of the workflow names one that has the items, or names one that cannot be told."""
     holders = {name for each in (producer, *spread_.copied_by) for name in (each, graph.nodes[each].label)}
     for node in graph.nodes.values():
@@ -126,7 +126,7 @@ def detect(sample: WorkflowSample) -> list[Finding] | None:
     return findings if decided or not candidates else None
 
 
-def _of_node(sample: WorkflowSample, producer: Node, found: Spread, runs: Sequence[SampledRun]) -> list[Finding]:
+def _of_node(sample: WorkflowSample, producer: Node, found: CopiedData, runs: Sequence[SampledRun]) -> list[Finding]:
     copied = sum(run.output_bytes for run in sample.runs if run.node in found.copied_by)
     executions = len({run.execution for run in runs})
     if copied / executions < LEAST_BYTES:
@@ -183,7 +183,7 @@ def _is_result(node: Node, edges: Sequence[Edge], final: FinalOutputs) -> bool:
 
 
 def _finding(
-    sample: WorkflowSample, producer: Node, found: Spread, fields: Counter[Path], share: float, wasted: float
+    sample: WorkflowSample, producer: Node, found: CopiedData, fields: Counter[Path], share: float, wasted: float
 ) -> Finding:
     names = [".".join(path) for path, _ in fields.most_common(SHOWN)]
     size = f"{round(wasted / 1000)} kB"
