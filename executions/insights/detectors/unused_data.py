@@ -76,7 +76,7 @@ def spread(graph: Graph, producer: str) -> CopiedData | None:
 
 
 def names_any(graph: Graph, spread_: CopiedData, producer: str) -> bool:
-    """Return whether a node of the workflow names one that has the items, or names one that cannot be told."""
+    """Return whether a node of the workflow refers to one that has the items, or to one that is not known."""
     holders = {name for each in (producer, *spread_.copied_by) for name in (each, graph.nodes[each].label)}
     for node in graph.nodes.values():
         named = names_nodes(node.parameters)
