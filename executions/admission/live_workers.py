@@ -17,7 +17,7 @@ WORKER_TTL_SECONDS = 30
 """The `--worker-ttl` of workers. Idle workers send a heartbeat every 15 s, busy ones every 10 s."""
 WORKER_SILENT = timedelta(seconds=WORKER_TTL_SECONDS + 5)
 """A worker without a heartbeat for this long counts as dead, even if Redis still lists it."""
-WORKER_KEYS = f"{Worker.redis_worker_namespace_prefix}*"
+_KEYS = f"{Worker.redis_worker_namespace_prefix}*"
 STARVING_FIELD = "starving"
 """The field of a worker's record in Redis that has its name while the turns of its executions are late."""
 
@@ -37,6 +37,11 @@ def _client(_url: str) -> redis.Redis:
     return patient_client()
 
 
+def record_keys(client: redis.Redis) -> list[bytes]:
+    """Return the keys of the workers' records. The keys of the jobs that they run begin like them, but are sets."""
+    return list(client.scan_iter(_KEYS, count=1_000, _type="HASH"))
+
+
 def count_live_workers() -> int | None:
     """Return the number of live workers; None if Redis does not respond."""
     workers = live_workers()
@@ -49,7 +54,7 @@ def live_workers() -> Workers | None:
         client = _client(settings.REDIS_URL)
         # Workers add themselves to RQ's list only at their start: after Redis was emptied the list stays empty,
         # while the workers continue to send heartbeats.
-        keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
+        keys = Worker.all_keys(connection=client) or record_keys(client)
         with client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.hmget(key, "last_heartbeat", "death", STARVING_FIELD)
