@@ -13,6 +13,7 @@ NODE_STATUS = {
     "node_started": "running",
     "node_retrying": "running",
     "node_waiting": "waiting",
+    "held": "waiting",
     "node_completed": "completed",
     "node_failed": "failed",
     "node_skipped": "skipped",

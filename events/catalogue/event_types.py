@@ -243,6 +243,39 @@ class NodeWaiting(NodeRunRef):
     """The execution that the node waits for."""
 
 
+class HoldRef(Payload):
+    """A hold: a node run that waits for a person."""
+
+    hold: str
+    node: str
+    run_index: int
+    attempt: int
+
+
+class Held(NodeRunRef):
+    hold: str
+    attempt: int
+    at: Literal["failure"]
+    reason: Literal["failure"]
+    error: ErrorData | None = None
+    expires_at: str | None
+    """When the node fails unless somebody answers."""
+
+
+class Released(HoldRef):
+    action: Literal["retry", "skip", "route", "fail"]
+    by: str | None
+    """The user who answered; null if the hold expired."""
+
+
+class DataEdited(HoldRef):
+    what: list[Literal["input", "parameters", "output", "definition"]]
+    by: str
+    digest_before: str
+    """Of what was replaced: an HMAC for the workspace, equal for equal data."""
+    digest_after: str
+
+
 class EdgeRef(Payload):
     source: str
     source_output: str
@@ -346,7 +379,7 @@ class NotificationCreated(Payload):
     """A user has a new notification. Its content is not in the event: access to it is checked when it is read."""
 
     notification: str
-    kind: Literal["workflow_failed", "workflow_recovered", "approval_waiting", "endpoint_disabled"]
+    kind: Literal["workflow_failed", "workflow_recovered", "approval_waiting", "execution_held", "endpoint_disabled"]
 
 
 class NotificationsRead(Payload):
@@ -413,6 +446,9 @@ CATALOGUE: dict[str, type[Payload]] = {
     "execution.node_retrying": NodeRetrying,
     "execution.node_skipped": NodeSkipped,
     "execution.node_waiting": NodeWaiting,
+    "execution.held": Held,
+    "execution.released": Released,
+    "execution.data_edited": DataEdited,
     "execution.data_flow": DataFlow,
     "execution.progress": Progress,
     "execution.log": Log,
@@ -444,6 +480,8 @@ LIFECYCLE = TERMINAL | {
     "execution.queued",
     "execution.started",
     "execution.waiting",
+    "execution.held",
+    "execution.released",
     "execution.paused",
     "execution.resumed",
     "execution.recovered",

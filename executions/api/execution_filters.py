@@ -80,6 +80,9 @@ class CriteriaFields(serializers.Serializer[Any]):
     )
     trigger = serializers.MultipleChoiceField(choices=Trigger.choices, required=False)
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
+    held = serializers.BooleanField(
+        required=False, help_text="`true`: only executions of which a node run waits for a person."
+    )
     since = Moment(required=False, help_text="Queued at this time or later.")
     until = Moment(required=False, help_text="Queued before this time.")
     min_duration = Seconds(

@@ -23,6 +23,7 @@ from executions.api.execution_filters import (
     criteria_of,
 )
 from executions.api.execution_pages import ExecutionPages
+from executions.api.holds import HoldActions
 from executions.api.item_lineage import item_lineage
 from executions.api.node_run_details import (
     LARGE,
@@ -49,7 +50,7 @@ from executions.api.serializers import (
     RunFilterSerializer,
 )
 from executions.domain.digests import keyed
-from executions.domain.statuses import NodeRunStatus
+from executions.holds import inputs_of, open_holds
 from executions.lifecycle import output_digests
 from executions.listing import failure_groups, visible_workspaces
 from executions.models import Execution, NodeRun
@@ -63,12 +64,12 @@ from workflow_platform.core.api.problems import Problem
 from workflow_platform.core.secrets.secret_names import masked
 
 
-class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
+class ExecutionViewSet(ChildrenActions, HoldActions, OverviewActions, RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
     pagination_class = ExecutionPages
     lookup_value_regex = "[0-9a-f-]{36}"
-    token_scopes = {ELSE: TokenScope.RUN}
+    token_scopes = {"debug": TokenScope.EDIT, ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[Execution]:
         return Execution.objects.visible_to(self.request.user).select_related("workflow", "version", "stream")
@@ -84,7 +85,8 @@ class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
         pages = cast(ExecutionPages, self.paginator)
         rows = Execution.objects.select_related("workflow", "version", "stream")
         found = pages.page_rows(request, query.criteria(), query.sort_order(), rows.defer("input"))
-        return self.get_paginated_response(ExecutionSerializer(found, many=True).data)
+        held = set(open_holds([row.pk for row in found]).values_list("execution_id", flat=True))
+        return self.get_paginated_response(ExecutionSerializer(found, many=True, context={"held": held}).data)
 
     @extend_schema(parameters=[FailureFilterSerializer], responses={200: FailureGroupsSerializer}, filters=False)
     @action(detail=False, pagination_class=None)
@@ -289,19 +291,3 @@ class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
         removed = reading.states([name])[name].removed_through
         envelopes = [event.envelope(name) for event in events]
         return Response({"events": envelopes, "head": stream.head, **position, "removed_through": removed})
-
-
-def inputs_of(execution: Execution, run: NodeRun) -> dict[str, list[dict[str, Any]]]:
-    """Return the input items of a node run, read from the outputs that they came from."""
-    if not run.inputs:
-        entries = {execution.trigger_node: execution.input} | (execution.replaced_input or {})
-        return {"main": entries[run.node_id]} if run.node_id in entries and run.status != NodeRunStatus.SKIPPED else {}
-    sources = {ref["node"] for refs in run.inputs.values() for ref in refs}
-    rows = NodeRun.objects.filter(execution=execution, node_id__in=sources).values_list(
-        "node_id", "run_index", "output"
-    )
-    outputs = {(node, run_index): output or {} for node, run_index, output in rows}
-    return {
-        name: [item for ref in refs for item in outputs.get((ref["node"], ref["run_index"]), {}).get(ref["output"], [])]
-        for name, refs in run.inputs.items()
-    }

@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions.api.serializers import ExecutionSerializer
+from executions.api.serializers import ExecutionSerializer, HoldSecondsField, OnFailureField
 from executions.domain.effects import ACTS
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import CannotStart
@@ -53,6 +53,10 @@ class RerunOptionsSerializer(BodySerializer):
     mode = serializers.ChoiceField(
         choices=Mode.choices, required=False, help_text="Defaults to the mode of the original execution."
     )
+    on_failure = OnFailureField(
+        help_text="When a node fails for good: `stop` or `hold`. Defaults to what the original execution was given."
+    )
+    hold_seconds = HoldSecondsField()
 
     effects = serializers.DictField(
         child=serializers.ChoiceField(choices=["run", "reuse", "skip"]),
@@ -78,7 +82,8 @@ class RerunOptionsSerializer(BodySerializer):
     def rerun_request(self) -> RerunRequest:
         """Return the rerun that the body describes."""
         data = self.validated_data
-        options = {"priority": data.get("priority"), "mode": data.get("mode"), "choices": data["effects"]}
+        options = {name: data.get(name) for name in ("priority", "mode", "on_failure", "hold_seconds")}
+        options["choices"] = data["effects"]
         return RerunRequest(data["from"], data["version"], data.get("input"), **options)
 
 

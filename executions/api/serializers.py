@@ -17,8 +17,20 @@ from events.history.event_filter import matching_types
 from executions.admission.explanation import Reason, explain
 from executions.api.node_run_details import parameters_of
 from executions.domain.digests import keyed
-from executions.domain.statuses import NodeRunStatus
-from executions.models import Execution, Mode, NodeRun, Priority, Workflow, WorkflowVersion
+from executions.domain.statuses import ExecutionStatus, NodeRunStatus
+from executions.domain.workflow_settings import MAX_HOLD_SECONDS, MIN_HOLD_SECONDS
+from executions.holds import open_holds
+from executions.models import (
+    Execution,
+    HoldPlace,
+    Mode,
+    NodeRun,
+    OnFailure,
+    Priority,
+    Wait,
+    Workflow,
+    WorkflowVersion,
+)
 from executions.pages import relations
 from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
 from workflow_platform.core.api.inputs import BodySerializer, QueryBoolean, QuerySerializer
@@ -160,6 +172,33 @@ class ItemsField(serializers.ListField):
     child = serializers.DictField()
 
 
+class OnFailureField(serializers.ChoiceField):
+    """What happens when a node fails for good."""
+
+    def __init__(self, **options: Any) -> None:
+        defaults: dict[str, Any] = {
+            "choices": OnFailure.choices,
+            "required": False,
+            "help_text": "When a node fails for good: `stop`, the execution fails; `hold`, it waits for a person."
+            " Defaults to the workflow's settings.",
+        }
+        super().__init__(**defaults | options)
+
+
+class HoldSecondsField(serializers.IntegerField):
+    """How long a held node run waits for a person."""
+
+    def __init__(self, **options: Any) -> None:
+        defaults: dict[str, Any] = {
+            "min_value": MIN_HOLD_SECONDS,
+            "max_value": MAX_HOLD_SECONDS,
+            "required": False,
+            "help_text": "How long a failed node waits for a person, with `on_failure: hold`. Then it fails. Defaults"
+            " to the workflow's settings.",
+        }
+        super().__init__(**defaults | options)
+
+
 class ExecuteSerializer(BodySerializer):
     closed = True
     input = ItemsField(
@@ -172,6 +211,8 @@ class ExecuteSerializer(BodySerializer):
         help_text="`test` and `debug` executions come after live ones, and have no effect on endpoints and statistics.",
     )
     wait = serializers.FloatField(min_value=0, max_value=60, required=False)
+    on_failure = OnFailureField()
+    hold_seconds = HoldSecondsField()
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values. A single object as input is one item."""
@@ -205,6 +246,9 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         help_text="Whether a pause is pending: it takes effect when the running nodes finish."
     )
 
+    held = serializers.SerializerMethodField(
+        help_text="Whether a node run waits for a person: `holds` of the execution says why."
+    )
     cancelled_deliveries = serializers.SerializerMethodField(
         help_text="What the cancellation did to the execution's deliveries; null if there were none."
     )
@@ -212,6 +256,12 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     @extend_schema_field(CancelledDeliveriesSerializer(allow_null=True))
     def get_cancelled_deliveries(self, execution: Execution) -> Any:
         return (execution.cancel_request or {}).get("deliveries")
+
+    def get_held(self, execution: Execution) -> bool:
+        if ExecutionStatus(execution.status).ended or execution.started_at is None:
+            return False
+        held = self.context.get("held")
+        return execution.pk in held if held is not None else open_holds([execution.pk]).exists()
 
     def get_pause_requested(self, execution: Execution) -> bool:
         return execution.pause_request is not None
@@ -223,6 +273,7 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
             "cause", "failed_node", "attributes", "queued_at", "started_at", "ended_at",
             "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
+            "on_failure", "hold_seconds", "held",
             "rerun_of", "rerun_from", "cancelled_deliveries",
         ]  # fmt: skip
 
@@ -260,7 +311,25 @@ class RelatedExecutionSerializer(serializers.Serializer[Any]):
     run_index = serializers.IntegerField(allow_null=True)
 
 
+class HoldSerializer(serializers.ModelSerializer[Wait]):
+    """A node run that waits for a person."""
+
+    node = serializers.CharField(source="node_id")
+    at = serializers.ChoiceField(source="place", choices=HoldPlace.choices)
+    reason = serializers.ChoiceField(source="details.reason", choices=["failure"])
+    since = serializers.DateTimeField(source="created_at")
+    error = serializers.DictField(
+        source="details.error", allow_null=True, help_text="{type, message, node, retryable}, as in the node run."
+    )
+
+    class Meta:
+        model = Wait
+        fields = ["id", "node", "run_index", "attempt", "at", "reason", "since", "expires_at", "error"]
+        read_only_fields = fields
+
+
 class ExecutionDetailSerializer(ExecutionSerializer):
+    holds = serializers.SerializerMethodField(help_text="The node runs that wait for a person, oldest first.")
     queue = serializers.SerializerMethodField(help_text="Why the execution is queued; null if it is not queued.")
     parent_execution = serializers.SerializerMethodField()
     children = serializers.SerializerMethodField(
@@ -268,7 +337,13 @@ class ExecutionDetailSerializer(ExecutionSerializer):
     )
 
     class Meta(ExecutionSerializer.Meta):
-        fields = [*ExecutionSerializer.Meta.fields, "queue", "parent_execution", "children"]
+        fields = [*ExecutionSerializer.Meta.fields, "queue", "holds", "parent_execution", "children"]
+
+    @extend_schema_field(HoldSerializer(many=True))
+    def get_holds(self, execution: Execution) -> Any:
+        if ExecutionStatus(execution.status).ended or execution.started_at is None:
+            return []
+        return HoldSerializer(open_holds([execution.pk]), many=True).data
 
     @extend_schema_field(QueueSerializer(allow_null=True))
     def get_queue(self, execution: Execution) -> dict[str, Any] | None:
@@ -370,13 +445,19 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
     digest = DigestField(help_text="Equal for equal outputs within the workspace.")
     request_digest = DigestField(help_text="Equal for equal requests to other systems within the workspace.")
 
+    edited = serializers.JSONField(
+        read_only=True,
+        help_text="What people edited while it was held: {what, attempt}, the things and the first attempt with the"
+        " last change. Null: nothing.",
+    )
+
     class Meta:
         model = NodeRun
         fields = [
             "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
             "output_bytes", "attributes", "digest", "request_digest", "failed_items", "error", "started_at", "ended_at",
             "wake_at", "duration_ms", "cpu_ms", "memory_bytes", "cost", "parameters", "parameters_item",
-            "parameters_truncated",
+            "parameters_truncated", "edited",
         ]  # fmt: skip
 
     def to_representation(self, instance: NodeRun) -> dict[str, Any]:

@@ -383,6 +383,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
                     priority=body.validated_data["priority"],
                     mode=body.validated_data["mode"],
                     by=request.user,
+                    on_failure=body.validated_data.get("on_failure", ""),
+                    hold_seconds=body.validated_data.get("hold_seconds"),
                     awaited=bool(body.validated_data.get("wait")),
                     key=key,
                     traceparent=request.headers.get("traceparent", ""),

@@ -3,6 +3,7 @@
 Other packages use the names below and `usage`; no other package decrypts a credential.
 """
 
+from executions.credentials.host_binding import HostBinding
 from executions.credentials.store import (
     InUse,
     OpenCredential,
@@ -18,6 +19,7 @@ from executions.credentials.store import (
 )
 
 __all__ = [
+    "HostBinding",
     "InUse",
     "OpenCredential",
     "create",

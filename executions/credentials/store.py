@@ -20,6 +20,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 from django.utils import timezone
 
 from executions.credentials import oauth2
+from executions.credentials.host_binding import HostBinding
 from executions.credentials.usage import uses_of
 from executions.domain.credential_types import CREDENTIAL_TYPES, BadFields, Fields, OAuth2ClientCredentials, read_fields
 from executions.domain.errors import NodeError
@@ -185,6 +186,8 @@ class OpenCredential:
     cancelled: threading.Event | None = None
     tokens: list[str] = field(default_factory=list, repr=False)
     renewed_at: float | None = None
+    binding: HostBinding | None = None
+    """Notes where a node run sends it, and may allow fewer hosts."""
 
     def secrets(self) -> list[str]:
         """Return the secrets to redact: those of the credential, and the tokens fetched with it."""
@@ -217,15 +220,16 @@ class OpenCredential:
 
     def check_host(self, host: str) -> None:
         """Raise NodeError if the credential must not be sent to the host."""
-        if not self.allowed_hosts:
-            return
         host = host.lower()
-        for allowed in self.allowed_hosts:
-            if host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:])):
-                return
-        raise NodeError(
-            f"The credential {self.name!r} may only be sent to {', '.join(self.allowed_hosts)}, not to {host!r}."
-        )
+        if self.allowed_hosts and not any(
+            host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:]))
+            for allowed in self.allowed_hosts
+        ):
+            raise NodeError(
+                f"The credential {self.name!r} may only be sent to {', '.join(self.allowed_hosts)}, not to {host!r}."
+            )
+        if self.binding is not None:
+            self.binding.check(str(self.id), self.name, host, has_list=bool(self.allowed_hosts))
 
     def fetch_token(self) -> None:
         """Fetch a new token to test the credential. Raises NodeError."""
@@ -258,14 +262,22 @@ class OpenCredential:
             self.check_host("")
 
 
-def open_for_node(workspace_id: UUID, reference: str, cancelled: threading.Event | None = None) -> OpenCredential:
+def open_for_node(
+    workspace_id: UUID,
+    reference: str,
+    cancelled: threading.Event | None = None,
+    *,
+    binding: HostBinding | None = None,
+) -> OpenCredential:
     """Return the workspace's credential with this name or id, decrypted. Raises NodeError."""
     try:
         row = Credential.objects.filter(workspace=workspace_id).called(reference).first()
         if row is None:
             raise NodeError(f"There is no credential {reference!r} in the workflow's workspace.")
         note_use(row)
-        return opened(row, cancelled)
+        credential = opened(row, cancelled)
+        credential.binding = binding
+        return credential
     except (DatabaseError, InterfaceError):
         raise NodeError("The credential could not be loaded: the database did not respond.", retryable=True) from None
     finally:

@@ -91,6 +91,17 @@ class Ancestry:
         line.add(sources)
         self.runs[key] = RecordedRun(key, len(self.runs), line, first, len(line.sources))
 
+    def replaced(self, key: RunKey, sources: Iterable[Source]) -> None:
+        """Record that a node run goes on with other items than it received."""
+        run = self.runs[key]
+        own = bisect_right(run.line.ends, run.first, 0, run.segments) if run.first else 0
+        line = Line()
+        line.add(run.line.sources[:own])
+        line.add(sources)
+        run.line, run.segments = line, len(line.sources)
+        if key[0] in self._open:
+            self._open[key[0]] = line
+
     def ended(self, key: RunKey, lineage: Lineage | None, *, keep_open: bool = False) -> None:
         """Record the origins of the output of a node run."""
         run = self.runs.get(key)

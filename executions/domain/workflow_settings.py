@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from executions.domain.schedule_rule import checked_timezone
 
+HOLD_SECONDS = 86_400
+"""How long a held node run waits for a person if nothing else is said."""
+MIN_HOLD_SECONDS, MAX_HOLD_SECONDS = 60, 2_592_000
 TimeZone = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(checked_timezone)]
 
 
@@ -60,6 +63,19 @@ class WorkflowSettings(BaseModel):
         None, title="Error workflow", description="The workflow to start when an execution fails or times out."
     )
     cache: ResultCache | None = None
+    on_failure: Literal["stop", "hold"] = Field(
+        "stop",
+        title="When a node fails",
+        description="What happens when a node fails for good: the execution fails (stop), or it waits for a person"
+        " (hold).",
+    )
+    hold_seconds: int = Field(
+        HOLD_SECONDS,
+        ge=MIN_HOLD_SECONDS,
+        le=MAX_HOLD_SECONDS,
+        title="Hold for, in seconds",
+        description="How long a failed node waits for a person. Then it fails.",
+    )
     timezone: TimeZone | None = Field(
         None,
         title="Time zone",

@@ -229,7 +229,7 @@ class ExecutionActor:
     def _resume(self) -> None:
         """Begin, or continue from the stored node runs."""
         for active in self._nodes.restore():
-            self._start(active)
+            self._go_on(active)
         self.advance()
 
     def _begin_ready(self, until: float) -> bool:
@@ -251,6 +251,16 @@ class ExecutionActor:
                 self.tell(self.advance)
                 return False
         return True
+
+    def _go_on(self, active: ActiveNodeRun) -> None:
+        """Start a node run again after a wait, or end it as the answer to its hold says."""
+        if self._state.is_over:  # the node run before it has ended the execution
+            return
+        ended = self._nodes.end_held(active)
+        if ended is None:
+            self._start(active)
+        else:
+            self._write_end(ended)
 
     def _start(self, active: ActiveNodeRun) -> None:
         change = self._nodes.start(active)
@@ -275,8 +285,10 @@ class ExecutionActor:
     def _finish(self, active: ActiveNodeRun, outcome: NodeOutcome) -> None:
         """Write how an attempt ended."""
         change = self._nodes.finish(active, outcome)
-        if change is None:
-            return
+        if change is not None:
+            self._write_end(change)
+
+    def _write_end(self, change: Change) -> None:
         if self._nodes.fatal_error is not None:
             self._end(ExecutionStatus.FAILED, {"error": self._nodes.fatal_error}, change)
         elif self._execution.awaited and "response" in change.execution_fields:
@@ -312,7 +324,7 @@ class ExecutionActor:
     def _apply_wakeups(self, *, resolved: bool = False) -> None:
         """Resume the node runs whose time has come or, with `resolved`, whose wait may have been resolved."""
         for active in self._nodes.take_woken(resolved=resolved):
-            self._start(active)
+            self._go_on(active)
 
     # --- the result cache ------------------------------------------------------------------------------------------
 
@@ -396,7 +408,7 @@ class ExecutionActor:
         """Send the response or end to the web process that waits for it: one message if both are in one commit."""
         if self._notified_status != self._execution.status:
             self._notified_status = self._execution.status
-            responses.notify(self._execution.pk, self._nodes.outputs.state(self._execution))
+            responses.notify(self._execution.pk, self._nodes.outputs.state(self._execution, held=self._nodes.is_held))
 
     def _run_in_thread(self, call: Callable[[], object]) -> None:
         if self._after_begin is not None:

@@ -38,7 +38,7 @@ def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Concurren
     if parent.status != ExecutionStatus.RUNNING.value or parent.fencing_token != run.execution.fencing_token:
         raise NodeError(NOT_HELD)
     attempt = {"execution": parent, "node_id": run.node_id, "run_index": run.run_index, "attempt": run.attempt}
-    known = Wait.objects.filter(**attempt).select_related("child__workflow").first()
+    known = Wait.objects.filter(**attempt, kind=WaitKind.EXECUTION).select_related("child__workflow").first()
     if known is not None and known.child is not None:
         return known.child
     try:

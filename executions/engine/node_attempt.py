@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,17 +18,18 @@ from executions import binaries, credentials
 from executions.domain.ancestry import RecordedRun
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
-from executions.domain.graph import Node
+from executions.domain.graph import Graph, Node
 from executions.domain.items import Items, is_small, joined, main_of
 from executions.domain.lineage import SAME, limited, misfits
 from executions.engine import child_executions, node_deliveries, sandbox_runner, static_data, surroundings
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready
+from executions.engine.holding import NOTHING, Edits
 from executions.engine.outputs import pack_outputs
 from executions.engine.pairings import LatestOutputs, NodeNames, PairedOutputs, PastRuns
 from executions.engine.result_cache import is_cached, run_cached
 from executions.engine.run_cost import RunCost
-from executions.models import Execution, NodeRun
+from executions.models import Execution, NodeRun, Wait
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.exchanges import Exchanges
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, OutcomeKeeper
@@ -62,6 +63,12 @@ class ActiveNodeRun:
     """How that wait was resolved; None if its time ran out."""
     has_wait: bool = False
     """It waits for something outside of the execution: it has a `Wait`."""
+    hold: Wait | None = None
+    """The hold that is over, until it goes on as the answer says."""
+    answer: Mapping[str, Any] | None = None
+    """The answer to that hold (`executions.engine.holding`)."""
+    edits: Edits = NOTHING
+    """What people edited, for all its further attempts."""
     outcomes: ItemOutcomes = field(default_factory=ItemOutcomes)
     """What came of each item, over all attempts."""
     exchanges: Exchanges = field(default_factory=Exchanges)
@@ -70,6 +77,16 @@ class ActiveNodeRun:
     """The parameters that its attempt has resolved."""
     cost: RunCost = field(default_factory=RunCost)
     """What it has cost, over all attempts."""
+
+    def again(self) -> ActiveNodeRun:
+        """Return the same node run for another attempt: what belongs to the last one is left behind."""
+        return ActiveNodeRun(
+            self.ready, self.row, outcomes=self.outcomes, exchanges=self.exchanges, cost=self.cost, edits=self.edits
+        )
+
+    def node(self, graph: Graph) -> Node:
+        """Return the definition that its attempts follow: that of the version, or an edited one."""
+        return self.edits.node or graph.nodes[self.row.node_id]
 
     @property
     def taken_over(self) -> list[UUID]:
@@ -106,12 +123,15 @@ class NodeAttempt:
         past: PastRuns,
         log: Callable[[str, str], None],
         keeper: OutcomeKeeper | None = None,
+        sent: credentials.HostBinding | None = None,
     ) -> None:
-        """`keeper` keeps the outcomes of items that are made in a thread."""
+        """`keeper` keeps the outcomes of items that are made in a thread; `sent` notes where the node sends
+        credentials."""
         self._active, self._execution, self._log, self._keeper = active, execution, log, keeper
+        self._binding = active.edits.binding(sent or credentials.HostBinding())
         active.outcomes.begin(active.row.attempt)
         active.used.begin()
-        self._node = definition.graph.nodes[active.row.node_id]
+        self._node, self._edited = active.node(definition.graph), active.edits.node is not None
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
         self._record = past.traces.ancestry.runs[active.row.node_id, active.row.run_index]
@@ -133,7 +153,13 @@ class NodeAttempt:
         evaluator = Evaluator(self._scope, budget=Budget())
         try:
             return self._traceable(
-                run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator, inline=True))
+                run_node(
+                    self._node,
+                    self._type,
+                    self._inputs,
+                    lambda: self._context(evaluator, inline=True),
+                    edited=self._edited,
+                )
             )
         except BudgetExceeded:
             return None
@@ -149,12 +175,16 @@ class NodeAttempt:
         evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
         with log_context(node=self._node.id, attempt=self._active.row.attempt):
             return self._traceable(
-                run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
+                run_node(
+                    self._node, self._type, self._inputs, lambda: self._context(evaluator), run, edited=self._edited
+                )
             )
 
     def _traceable(self, outcome: NodeOutcome) -> NodeOutcome:
         """Keep of the result's lineage what can be stored."""
-        if (result := outcome.result) is not None and result.lineage:
+        if (result := outcome.result) is not None and self._active.edits.input is not None:
+            result.lineage = {}  # of items that no node put out
+        elif result is not None and result.lineage:
             counts = {name: len(items) for name, items in result.outputs.items()}
             lineage = limited(result.lineage, counts)
             if wrong := misfits(lineage, counts, self._record.count):
@@ -188,7 +218,7 @@ class NodeAttempt:
             children=ChildrenOfItems(row),
             deliver=partial(node_deliveries.deliver, row),
             static_data=partial(static_data.read, self._execution.workflow_id, self._node.id),
-            find_credential=partial(credentials.open_for_node, workspace),
+            find_credential=partial(credentials.open_for_node, workspace, binding=self._binding),
             mark_credential=partial(credentials.mark, workspace),
             outcomes=active.outcomes,
             exchanges=active.exchanges,
@@ -211,8 +241,11 @@ def run_node(
     inputs: dict[str, Items],
     make_context: Callable[[], NodeContext[Any]],
     run: Callable[[NodeContext[Any]], NodeResult] | None = None,
+    *,
+    edited: bool = False,
 ) -> NodeOutcome:
     """Run the node once with `run`, by default its type's `perform`; a disabled node passes its items through.
+    `edited`: it is not the node of the workflow version.
 
     Errors are returned in the outcome. Raises BudgetExceeded only.
     """
@@ -244,14 +277,18 @@ def run_node(
         round((time.thread_time() - cpu) * 1000 + spending.cpu_ms, 3),
         spending,
         sizes,
-        recorded_parameters(node, context.used, failed=result is None or result.error is not None) if context else None,
+        recorded_parameters(node, context.used, failed=result is None or result.error is not None, edited=edited)
+        if context
+        else None,
     )
 
 
-def recorded_parameters(node: Node, used: UsedParameters, *, failed: bool) -> dict[str, Any] | None:
+def recorded_parameters(
+    node: Node, used: UsedParameters, *, failed: bool, edited: bool = False
+) -> dict[str, Any] | None:
     """Return the parameters after expressions, for the node run's row. None if nothing was resolved, or there are no
-    expressions: the workflow version has such parameters."""
-    if not has_expressions(node.parameters):
+    expressions: the workflow version has such parameters, unless they were `edited`."""
+    if not edited and not has_expressions(node.parameters):
         return None
     try:
         return used.data(failed=failed)

@@ -15,15 +15,18 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
+from executions.credentials import HostBinding
 from executions.domain.attributes import check_count
 from executions.domain.errors import NodeError
-from executions.domain.graph import Node
+from executions.domain.graph import ERROR_OUTPUT, Node, OnError
+from executions.domain.items import Items
 from executions.domain.statuses import NodeRunStatus
 from executions.domain.tracing import Traces
 from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
 from executions.engine.earlier_attempts import attempts_with
 from executions.engine.flow import Ready, RestoredRun, RunKey
+from executions.engine.holding import hold_seconds, new_hold
 from executions.engine.node_attempt import (
     ActiveNodeRun,
     NodeAttempt,
@@ -39,7 +42,17 @@ from executions.engine.planner import Planner
 from executions.engine.rerun_choices import RerunChoices
 from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
-from executions.engine.wakeups import attempt_key, continue_after_wait, is_due, new_wait, settle, take_woken
+from executions.engine.wakeups import (
+    Pause,
+    attempt_key,
+    continue_after_wait,
+    is_due,
+    new_wait,
+    pause_of,
+    settle,
+    take_edits,
+    take_woken,
+)
 from executions.lifecycle import Change
 from executions.models import NodeRun, Wait
 from executions.nodes.base import NodeResult, WaitFor
@@ -82,6 +95,9 @@ class NodeRunner:
         self.outputs = self._checkpoints.outputs
         self.ancestry = self._planner.ancestry
         self._choices = RerunChoices(self._execution)
+        self._hold_seconds = hold_seconds(self._execution, definition.settings)
+        self._sent: dict[str, HostBinding] = {}
+        """Where each node has sent credentials by its own definition, as far as it is known under this lease."""
         self.rows: dict[RunKey, NodeRun] = {}
         self.active: dict[RunKey, ActiveNodeRun] = {}
         self.waiting: dict[RunKey, ActiveNodeRun] = {}
@@ -117,10 +133,13 @@ class NodeRunner:
             return []
         for each in active:
             each.cost.restore(each.row)
-        self._outcomes.restore(active)
         now = timezone.now()
         expired = {attempt_key(a.row) for a in active if a.row.status == NodeRunStatus.WAITING and is_due(a.row, now)}
         waits = settle(self._execution, expired)
+        for each in active:
+            take_edits(each, waits)
+            self._apply_edits(each)
+        self._outcomes.restore(active)
         return [each for each in active if self._restarts(each, waits.get(attempt_key(each.row)), now)]
 
     def _restarts(self, active: ActiveNodeRun, wait: Wait | None, now: datetime) -> bool:
@@ -130,7 +149,11 @@ class NodeRunner:
         is_waiting = row.status == NodeRunStatus.WAITING
         is_repeatable = self._definition.types[row.node_id].retry_on_crash
         # A running one may have continued after its wait when its worker was lost: it does not wait a second time.
-        is_over = wait.resolved_at is not None if wait else is_due(row, now) and (is_waiting or row.error is None)
+        pause = pause_of(row, wait)
+        active.hold = wait if pause is Pause.HOLD else None
+        is_over = (
+            wait.resolved_at is not None if wait else is_due(row, now) and (is_waiting or pause is not Pause.RETRY)
+        )
         if is_over and (is_waiting or is_repeatable):
             continue_after_wait(active, wait)
             return True
@@ -176,14 +199,19 @@ class NodeRunner:
     def start(self, active: ActiveNodeRun) -> Change:
         """Start an attempt of the node run; `attempt` makes it."""
         row = active.row
+        change = self._retry_held(active) if active.answer is not None else None
         self.active[row.node_id, row.run_index] = active
         self._checkpoints.done_nodes.discard(row.node_id)
         count = sum(len(items) for items in active.ready.inputs.values())
-        return lifecycle.start_node(self._execution, self._lease, row, count)
+        started = lifecycle.start_node(self._execution, self._lease, row, count)
+        if change is None:
+            return started
+        change += started
+        return change
 
     def needs_commit(self, active: ActiveNodeRun) -> bool:
         """Return whether the attempt has effects outside, which require committed checkpoints."""
-        node = self._graph.nodes[active.row.node_id]
+        node = active.node(self._graph)
         node_type = self._definition.types[node.id]
         return node_type.blocking and not node_type.pure and not node.disabled and self._choices.of(node.id) == "run"
 
@@ -196,7 +224,8 @@ class NodeRunner:
             return
         log = partial(self._log, active)
         past = PastRuns(self._traces, self.rows, dict(self.outputs.latest))
-        attempt = NodeAttempt(active, self._definition, self._execution, past, log, self._outcomes.keeper(active))
+        keeper, sent = self._outcomes.keeper(active), self._sent.setdefault(active.row.node_id, HostBinding())
+        attempt = NodeAttempt(active, self._definition, self._execution, past, log, keeper, sent)
         if (outcome := attempt.run_inline()) is not None:
             self.ended_attempts.append((active, outcome))
         else:
@@ -254,13 +283,13 @@ class NodeRunner:
         return take_woken(self._execution, self.waiting, resolved=resolved)
 
     def _timeout_of(self, active: ActiveNodeRun) -> float | None:
-        return self._graph.nodes[active.row.node_id].timeout
+        return active.node(self._graph).timeout
 
     def _time_out(self, active: ActiveNodeRun, seconds: float) -> None:
         if not active.cancelled.is_set():
             active.cancelled.set()
             error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
-            used = recorded_parameters(self._graph.nodes[active.row.node_id], active.used, failed=True)
+            used = recorded_parameters(active.node(self._graph), active.used, failed=True)
             elapsed_ms = (time.monotonic() - active.started) * 1000
             self.ended_attempts.append((active, NodeOutcome(None, error, elapsed_ms, parameters=used)))
 
@@ -302,24 +331,37 @@ class NodeRunner:
         return lifecycle.wait_node(self._execution, self._lease, row, wait_for.reason, wait_for.until, wait)
 
     def _fail(self, active: ActiveNodeRun, error: Exception) -> Change:
-        row, node = active.row, self._graph.nodes[active.row.node_id]
+        row, node = active.row, active.node(self._graph)
         data = error_data(error, node)
         if not isinstance(error, NodeError):
             self._log_unexpected(row, error)
-        if node.retry.follows(row.attempt, retryable=data["retryable"]):
+        if node.retry.follows(self._tries(active), retryable=data["retryable"]):
             return self._retry(active, node, data, getattr(error, "retry_after", None))
         if node.on_error == "stop":
-            self.fatal_error = lifecycle.without_response(data)
-            change = lifecycle.fail_node(self._execution, self._lease, row, data, "stop")
-            change.outcomes_taken_over += active.taken_over
-            return change
+            if self._hold_seconds is not None:
+                return self._hold(active, data, self._hold_seconds)
+            return self._fail_execution(active, data)
         first = self.ancestry.runs[row.node_id, row.run_index].first
         return self._end_attempt(active, *self._outcomes.with_errors(active, ItemError.of(error), first))
 
-    def _end_attempt(self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int]) -> Change:
+    def _fail_execution(self, active: ActiveNodeRun, error: dict[str, Any]) -> Change:
+        """End a node run whose error ends the execution."""
+        self.fatal_error = lifecycle.without_response(error)
+        change = lifecycle.fail_node(self._execution, self._lease, active.row, error, "stop")
+        change.outcomes_taken_over += active.taken_over
+        return change
+
+    @staticmethod
+    def _tries(active: ActiveNodeRun) -> int:
+        """Return the number of the attempt as the retry policy counts: from 1 again after an answer to a hold."""
+        return active.row.attempt - active.edits.first_attempt + 1
+
+    def _end_attempt(
+        self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int], on_error: OnError | None = None
+    ) -> Change:
         """End a node run with its result, of which all items may have failed."""
         if result.all_failed:
-            on_error = self._graph.nodes[active.row.node_id].on_error
+            on_error = on_error or active.node(self._graph).on_error
             return self._checkpoints.fail_and_continue(active, result, sizes, on_error, self._busy_nodes())
         return self._checkpoints.complete(active, result, sizes, self._busy_nodes())
 
@@ -334,13 +376,13 @@ class NodeRunner:
         )
 
     def _retry(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], retry_after: float | None) -> Change:
-        delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
+        delay_ms = node.retry.delay_before(self._tries(active) + 1, random.random(), retry_after)  # noqa: S311
         row = active.row
         row.attempts = attempts_with(row, error, active.took_ms, delay_ms)
         active.cost.pause(row)
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
-        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges, cost=active.cost)
+        again = active.again()
         key = (row.node_id, row.run_index)
         if delay_ms > HOLD_RETRY_SECONDS * 1000:
             row.error = error
@@ -351,6 +393,89 @@ class NodeRunner:
             again.retry_at = time.monotonic() + delay_ms / 1000
             self.active[key] = again
         return change
+
+    # --- holds -----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether a node run waits for a person who looks at it."""
+        return any(active.hold is not None for active in self.waiting.values())
+
+    def _hold(self, active: ActiveNodeRun, error: dict[str, Any], seconds: int) -> Change:
+        """Hold a node run that has failed for good: it keeps its error and waits for a person."""
+        row = active.row
+        row.error = error
+        known = self._sent.get(row.node_id) or HostBinding()
+        hold = new_hold(row, seconds, error, active.took_ms, active.edits.hosts(known))
+        active.cost.pause(row)
+        again = self.waiting[row.node_id, row.run_index] = active.again()
+        again.hold, again.has_wait = hold, True
+        return lifecycle.hold_node(self._execution, self._lease, row, hold)
+
+    def end_held(self, active: ActiveNodeRun) -> Change | None:
+        """End a node run that was held, as the answer says. None: it was not held, or is to be tried again."""
+        hold, answer = active.hold, active.answer
+        if hold is None or answer is None or answer["action"] == "retry":
+            return None
+        error = active.row.error or {}
+        active.cost.end(active.row)
+        change = Change(self._lease)
+        if hold.outcome is None:  # nobody answered: what the answer would have said is said here
+            change += lifecycle.release_node(self._execution, self._lease, hold)
+        if answer["action"] == "skip":
+            change += self._skip_held(active, answer.get("output"))
+        elif answer["action"] == "route":
+            first = self.ancestry.runs[active.row.node_id, active.row.run_index].first
+            routed = self._outcomes.with_errors(
+                active, ItemError.from_data(error), first, answer.get("to") or ERROR_OUTPUT
+            )
+            change += self._end_attempt(active, *routed, "route")
+        else:
+            change += self._fail_execution(active, error)
+        return change
+
+    def _skip_held(self, active: ActiveNodeRun, output: dict[str, Items] | None) -> Change:
+        """Complete a node run with the output of the answer; without one its items pass it by."""
+        row, node = active.row, active.node(self._graph)
+        if output is None:
+            result = pass_through(node, self._definition.types[node.id], active.ready.inputs)
+            if active.edits.input is not None:
+                result.lineage = {}
+        else:
+            result = NodeResult(output)
+            row.edited = {"what": [*(row.edited or {}).get("what", []), "output"], "attempt": row.attempt}
+        result.outputs, sizes = pack_outputs(result.outputs)
+        return self._checkpoints.complete(active, result, sizes, self._busy_nodes())
+
+    def _retry_held(self, active: ActiveNodeRun) -> Change:
+        """Begin the next attempt of a node run that was held, with what was edited."""
+        assert active.hold is not None
+        row, hold = active.row, active.hold
+        error: dict[str, Any] = row.error or {}
+        row.attempts = attempts_with(row, error, (hold.details or {}).get("took_ms", 0.0), 0.0)
+        change = lifecycle.retry_node(self._execution, self._lease, row, error, 0.0)
+        active.edits = active.edits.after(hold)
+        active.hold = active.answer = None
+        active.has_wait, active.resumed, active.outcome, row.wake_at = False, False, None, None
+        active.started = time.monotonic()
+        if "input" in ((hold.outcome or {}).get("what") or ()):  # what came of the items was of other items
+            change.outcomes_taken_over.append(row.pk)
+            active.outcomes = ItemOutcomes()
+        self._apply_edits(active)
+        return change
+
+    def _apply_edits(self, active: ActiveNodeRun) -> None:
+        """Let a node run go on with what was edited: its input, its definition, the count of its attempts."""
+        edits, row = active.edits, active.row
+        if edits.first_attempt == 1:
+            return
+        node = active.node(self._graph)
+        allowed = node.retry.attempts + edits.first_attempt - 1
+        active.outcomes.follow(node.on_error, node.retry.model_copy(update={"attempts": allowed}))
+        row.edited = edits.mark or row.edited
+        if edits.input is not None:
+            active.ready = edits.ready(active.ready)
+            self.ancestry.replaced((row.node_id, row.run_index), active.ready.sources)
 
     def serve_cached(self, cached: CachedResult) -> Change:
         """Record a cached result of the whole execution: only the node that gave it has a run."""

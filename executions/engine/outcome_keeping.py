@@ -54,20 +54,23 @@ class OutcomeKeeping:
         on_progress = partial(self._on_progress, active)
         return KeptOutcomes(active.row, active.cancelled, write, on_progress, items, acts=effect != "reads")
 
-    def with_errors(self, active: ActiveNodeRun, error: ItemError, first: int) -> tuple[NodeResult, dict[str, int]]:
+    def with_errors(
+        self, active: ActiveNodeRun, error: ItemError, first: int, output: str | None = None
+    ) -> tuple[NodeResult, dict[str, int]]:
         """Return the result of a node run whose remaining items fail with `error`, and the sizes of its outputs. The
-        items of its input are numbered from `first`."""
-        node = self._definition.graph.nodes[active.row.node_id]
+        items of its input are numbered from `first`. They go to `output`; by default, where `on_error` says."""
+        node = active.node(self._definition.graph)
         items = joined(list(active.ready.inputs.values()))
         names = self._definition.types[node.id].output_names(node.parameters)
-        made = active.outcomes.result(items or [{}], error_output(node.on_error, names), error)
+        made = active.outcomes.result(items or [{}], output or error_output(node.on_error, names), error)
         outputs, sizes = pack_outputs(made.outputs)
-        lineage = numbered_from(first, made.lineage, len(items)) if items else {}
+        is_known = items and active.edits.input is None
+        lineage = numbered_from(first, made.lineage, len(items)) if is_known else {}
         all_failed = not made.succeeded
         return NodeResult(outputs, lineage, failed_items=made.failed, error=made.error, all_failed=all_failed), sizes
 
     def _effect(self, active: ActiveNodeRun) -> Effect:
         """Return what the node does outside for each item; `none` if its items have no outcomes of their own."""
-        node = self._definition.graph.nodes[active.row.node_id]
+        node = active.node(self._definition.graph)
         node_type = self._definition.types[node.id]
         return node_type.effect_of(node.parameters) if isinstance(node_type, PerItemNodeType) else "none"

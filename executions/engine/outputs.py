@@ -71,8 +71,9 @@ class ExecutionOutputs:
             return {source.output: [source] for source in sources}
         return {sources[0].output: sources}
 
-    def state(self, execution: Execution) -> dict[str, Any] | None:
-        """Return what a web process that waits for the execution needs; None if that is too large for a message."""
+    def state(self, execution: Execution, *, held: bool) -> dict[str, Any] | None:
+        """Return what a web process that waits for the execution needs; None if that is too large for a message.
+        `held`: a node run waits for a person."""
         items: Items = []
         if execution.status == ExecutionStatus.COMPLETED.value and self.response is None:
             if self._result_bytes > MAX_STATE_BYTES or self.result is None:
@@ -80,7 +81,7 @@ class ExecutionOutputs:
             items = joined([[], *self.result[1].values()])
         if isinstance(items, PackedItems):
             return None
-        return {"status": execution.status, "response": self.response, "items": items}
+        return {"status": execution.status, "response": self.response, "items": items, "held": held}
 
 
 def pack_outputs(outputs: Mapping[str, Items]) -> tuple[dict[str, Items], dict[str, int]]:

@@ -131,11 +131,12 @@ class ExecutionCache:
             return None
 
     def set_result(self, outputs: ExecutionOutputs, ancestry: Ancestry, rows: Iterable[NodeRun]) -> None:
-        """Note the result of an execution that completes; it is stored only if no node failed."""
+        """Note the result of an execution that completes; it is stored only if no node failed, and no person
+        edited what a node did or put out."""
         if not self.enabled or (result := outputs.result) is None:
             return
         node, items = result
-        is_whole = all(row.status != NodeRunStatus.FAILED and not row.failed_items for row in rows)
+        is_whole = all(row.status != NodeRunStatus.FAILED and not row.failed_items and not row.edited for row in rows)
         attributes = self._execution.attributes
         if not is_whole or _has_files(items) or (node is None and attributes):
             return  # attributes are those of a node run, which a result without items has not

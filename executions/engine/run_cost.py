@@ -38,16 +38,25 @@ class RunCost:
         spending.add(attempt)
         if (turn_ms := elapsed_ms - duration_ms) >= LEAST_TURN_MS:
             spending.wait("turn", turn_ms)
-        spending.waits.pop("pause_ms", None)
-        if row.started_at is not None:
-            since_start_ms = (timezone.now() - row.started_at).total_seconds() * 1000
-            if (pause_ms := since_start_ms - self._attempts_ms) >= LEAST_TURN_MS:
-                spending.wait("pause", pause_ms)
+        self._set_pause(row)
         self._known = self._known and cpu_ms is not None
         row.cpu_ms = round((row.cpu_ms or 0.0) + cpu_ms, 3) if self._known and cpu_ms is not None else None
         if attempt.memory_bytes is not None:
             row.memory_bytes = max(row.memory_bytes or 0, attempt.memory_bytes)
         row.cost = spending.data()
+
+    def end(self, row: NodeRun) -> None:
+        """Write the sums to the row of a run that ends after a pause, without another attempt."""
+        self._set_pause(row)
+        row.cost = self._spending.data()
+
+    def _set_pause(self, row: NodeRun) -> None:
+        """Take what no attempt took, since the start, for pauses."""
+        self._spending.waits.pop("pause_ms", None)
+        if row.started_at is not None:
+            since_start_ms = (timezone.now() - row.started_at).total_seconds() * 1000
+            if (pause_ms := since_start_ms - self._attempts_ms) >= LEAST_TURN_MS:
+                self._spending.wait("pause", pause_ms)
 
     def pause(self, row: NodeRun) -> None:
         """Keep the sums in the row of a run that waits or is tried again."""

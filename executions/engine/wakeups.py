@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from enum import Enum, auto
 
 from django.db import connection
 from django.utils import timezone
 
 from executions.engine.flow import RunKey
+from executions.engine.holding import EXPIRED, edits_of
 from executions.engine.node_attempt import ActiveNodeRun
-from executions.models import Execution, NodeRun, Wait
+from executions.models import Execution, NodeRun, Wait, WaitKind
 from executions.nodes.base import WaitFor
 from executions.waits import waits
 
 AttemptKey = tuple[str, int, int]
-"""(node id, run index, attempt): an attempt has at most one wait."""
+"""(node id, run index, attempt): an attempt waits for one thing at a time."""
+
+
+class Pause(Enum):
+    """Why a node run waits, or waited before the attempt that runs."""
+
+    EVENT = auto()
+    """Its node asked for something outside of the execution, or for a time. It goes on with what came."""
+    RETRY = auto()
+    """For its next attempt, after an error. It begins anew."""
+    HOLD = auto()
+    """For a person, after an error. It goes on as the answer says."""
+
+
+def pause_of(row: NodeRun, wait: Wait | None) -> Pause:
+    """Return why a stored node run waits; `wait` is that of its attempt. Only a retry leaves an error without one."""
+    if wait is not None and wait.kind == WaitKind.HOLD:
+        return Pause.HOLD
+    return Pause.EVENT if wait is not None or row.error is None else Pause.RETRY
+
+
+def take_edits(active: ActiveNodeRun, waits_by_attempt: Mapping[AttemptKey, Wait]) -> None:
+    """Give a restored node run what people edited of it, in answers to the holds of its earlier attempts."""
+    row = active.row
+    holds = [
+        wait
+        for (node_id, run_index, _), wait in waits_by_attempt.items()
+        if wait.kind == WaitKind.HOLD and (node_id, run_index) == (row.node_id, row.run_index)
+    ]
+    if holds:
+        active.edits = edits_of(holds, row.attempt)
 
 
 def new_wait(wait_for: WaitFor, row: NodeRun) -> Wait | None:
@@ -75,6 +107,10 @@ def take_woken(execution: Execution, waiting: dict[RunKey, ActiveNodeRun], *, re
 
 def continue_after_wait(active: ActiveNodeRun, wait: Wait | None) -> None:
     """Prepare a node run to be started again after a wait, with the wait's outcome if there is one."""
-    # After a wait for its next attempt, the row still has the error of the last.
-    active.resumed, active.outcome = active.row.error is None, wait.outcome if wait else None
+    pause = pause_of(active.row, wait)
+    if pause is Pause.HOLD:
+        assert wait is not None
+        active.hold, active.answer = wait, wait.outcome or EXPIRED
+        return
+    active.resumed, active.outcome = pause is Pause.EVENT, wait.outcome if wait else None
     active.started = time.monotonic()

@@ -63,6 +63,9 @@ class NewExecution:
     by: User | None = None
     trigger_node: str | None = None
     version: WorkflowVersion | None = None
+    on_failure: str = ""
+    """What happens when a node fails for good; empty: as the workflow's settings say."""
+    hold_seconds: int | None = None
     awaited: bool = False
     parent_run: NodeRun | None = None
     rerun_of: Execution | None = None
@@ -195,6 +198,8 @@ def _row(new: NewExecution) -> Execution | CannotStart:
         nodes_total=len(version.nodes),
         queued_at=now,
         rank_at=now - HEAD_START[str(new.priority)] + (timedelta(0) if new.mode == Mode.LIVE else BEHIND_LIVE),
+        on_failure=new.on_failure,
+        hold_seconds=new.hold_seconds,
         awaited=new.awaited,
         concurrency_key=new.key.text if new.key else "",
         parent=new.parent_run.execution if new.parent_run else None,

@@ -107,6 +107,37 @@ def wait_node(
     return Change(lease, [event(execution, "node_waiting", data)], [run], [wait] if wait else [])
 
 
+def hold_node(execution: Execution, lease: Lease, run: NodeRun, hold: Wait) -> Change:
+    """A node run that has failed for good waits for a person; its error is set on `run`."""
+    transition_node_run(run, NodeRunStatus.WAITING)
+    run.wake_at = hold.expires_at
+    details = hold.details or {}
+    data = about(run) | {
+        "hold": str(hold.pk),
+        "attempt": run.attempt,
+        "at": hold.place,
+        "reason": details.get("reason"),
+        "error": details.get("error"),
+        "expires_at": hold.expires_at.isoformat() if hold.expires_at else None,
+    }
+    return Change(lease, [event(execution, "held", data)], [run], [hold])
+
+
+def release_node(execution: Execution, lease: Lease, hold: Wait) -> Change:
+    """A hold has expired: its node run fails."""
+    return Change(lease, [event(execution, "released", released(hold, "fail", None))])
+
+
+def released(hold: Wait, action: str, by: str | None) -> dict[str, Any]:
+    """Return the data of `execution.released`."""
+    return about_hold(hold) | {"action": action, "by": by}
+
+
+def about_hold(hold: Wait) -> dict[str, Any]:
+    """Return the fields that identify a hold in each of its events."""
+    return {"hold": str(hold.pk), "node": hold.node_id, "run_index": hold.run_index, "attempt": hold.attempt}
+
+
 def cancel_node(lease: Lease, run: NodeRun) -> Change:
     """A node run ends because its execution ends."""
     end_node_run(run, NodeRunStatus.CANCELLED)

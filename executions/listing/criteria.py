@@ -39,6 +39,8 @@ class Criteria(BaseModel):
     """Attributes with their values: `key:value`."""
     trigger: list[Trigger] = Field([], max_length=len(Trigger))
     mode: Mode | None = None
+    held: bool = False
+    """Only those of which a node run waits for a person."""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     min_duration: float | None = Field(None, ge=0, le=MAX_SECONDS)

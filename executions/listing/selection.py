@@ -25,6 +25,7 @@ from executions.models import (
     ExecutionAttribute,
     NodeRun,
     SearchDocument,
+    Wait,
     WordsQuery,
     Workflow,
     WorkflowVersion,
@@ -101,6 +102,9 @@ def common(criteria: Criteria) -> Q:
         ("pk__in", criteria.ids),
     ):
         condition &= Q(**{name: value}) if value else Q()
+    if criteria.held:
+        held = Wait.objects.holds().filter(resolved_at__isnull=True).order_by()
+        condition &= Q(ended_at__isnull=True, pk__in=held.values("execution"))
     if criteria.trigger:
         condition &= Q(trigger__in=criteria.trigger) if len(criteria.trigger) > 1 else Q(trigger=criteria.trigger[0])
     if criteria.version:

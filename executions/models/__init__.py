@@ -7,7 +7,7 @@ from executions.models.binary import Binary, BinaryChunk, BinaryUse
 from executions.models.bulk_operation import BulkKind, BulkOperation, BulkState
 from executions.models.column_choice import ColumnChoice
 from executions.models.credential import Credential
-from executions.models.execution import Execution, Mode, Priority, Trigger
+from executions.models.execution import Execution, Mode, OnFailure, Priority, Trigger
 from executions.models.execution_attribute import ExecutionAttribute
 from executions.models.insight import (
     HELD,
@@ -49,7 +49,7 @@ from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
 from executions.models.search_document import SearchDocument, WordsQuery
 from executions.models.static_data import StaticData
-from executions.models.wait import Wait, WaitKind
+from executions.models.wait import HoldPlace, Wait, WaitKind
 from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "ExecutionAttribute",
     "ExecutionRollup",
     "ExecutionTotal",
+    "HoldPlace",
     "Insight",
     "InsightAutomation",
     "InsightKind",
@@ -91,6 +92,7 @@ __all__ = [
     "NotificationKind",
     "NotificationPreference",
     "NotificationQuerySet",
+    "OnFailure",
     "PlatformSample",
     "Priority",
     "RateBucket",

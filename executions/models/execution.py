@@ -46,6 +46,13 @@ class Mode(models.TextChoices):
     DEBUG = "debug"
 
 
+class OnFailure(models.TextChoices):
+    """What happens to an execution when a node with `on_error: stop` fails for good."""
+
+    STOP = "stop", "It fails"
+    HOLD = "hold", "It waits for a person"
+
+
 class ExecutionQuerySet(WorkspaceScopedQuerySet["Execution"]):
     def live(self) -> Self:
         """Return the live executions: the ones that statistics count."""
@@ -71,6 +78,17 @@ class Execution(models.Model):
         default=Mode.LIVE,
         db_default=Mode.LIVE,
         help_text="Test and debug executions come after live ones, and have no effect on endpoints and statistics.",
+    )
+    on_failure = models.CharField(
+        max_length=4,
+        choices=OnFailure.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="When a node fails for good; empty: as the workflow's settings say.",
+    )
+    hold_seconds = models.PositiveIntegerField(
+        null=True, help_text="How long a failed node waits for a person; empty: as the workflow's settings say."
     )
     input = OrderedJSONField(default=list, help_text="Items: a list of JSON objects.")
     error = OrderedJSONField(null=True)

@@ -79,6 +79,11 @@ class NodeRun(models.Model):
     failed_items = models.PositiveIntegerField(
         default=0, help_text="Input items that failed for good and went on as errors, as on_error says."
     )
+    edited = models.JSONField(
+        null=True,
+        help_text='What people changed while it was held: {"what": ["input", "parameters", "definition", "output"],'
+        ' "attempt": the first attempt with the last change}.',
+    )
     keep_open = models.BooleanField(default=False, help_text="A loop that has further batches to hand out.")
     error = OrderedJSONField(null=True)
     started_at = models.DateTimeField(null=True)
@@ -118,5 +123,6 @@ class NodeRun(models.Model):
 
     @property
     def idempotency_key(self) -> str:
-        """Return a key that is the same for all attempts of this node run."""
-        return f"{self.execution_id}/{self.node_id}/{self.run_index}"
+        """Return a key that is the same for all attempts of this node run, until a person changes what it does."""
+        key = f"{self.execution_id}/{self.node_id}/{self.run_index}"
+        return f"{key}/{self.edited['attempt']}" if self.edited else key

@@ -19,6 +19,7 @@ class NotificationKind(models.TextChoices):
     FAILED = "workflow_failed", "Workflow failed"
     RECOVERED = "workflow_recovered", "Workflow recovered"
     APPROVAL = "approval_waiting", "Approval waiting"
+    HELD = "execution_held", "Execution held"
     ENDPOINT = "endpoint_disabled", "Endpoint disabled"
 
 

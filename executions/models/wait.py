@@ -19,6 +19,13 @@ class WaitKind(models.TextChoices):
     APPROVAL = "approval", "A decision"
     EXECUTION = "execution", "The end of another execution"
     DELIVERY = "delivery", "The end of a webhook delivery"
+    HOLD = "hold", "A person who looks at the node run"
+
+
+class HoldPlace(models.TextChoices):
+    """Where a node run is held."""
+
+    FAILURE = "failure", "When it has failed for good"
 
 
 class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
@@ -27,6 +34,10 @@ class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
     def approvals(self) -> Self:
         """Return the waits for a decision."""
         return self.filter(kind=WaitKind.APPROVAL)
+
+    def holds(self) -> Self:
+        """Return the waits for a person who looks at a node run."""
+        return self.filter(kind=WaitKind.HOLD)
 
     def open(self) -> Self:
         """Return the waits that can still be resolved."""
@@ -44,8 +55,9 @@ class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
 class Wait(models.Model):
     """A wait for an event. It is resolved exactly once, by the first to set `resolved_at` under the row's lock.
 
-    A resolved wait without an `outcome` expired, or its execution ended first. For a child execution that no node run
-    waits for, the row only links the two.
+    An attempt has at most one wait of its own, and at most one hold at each place. A hold comes after the wait of its
+    attempt and takes its place. A resolved wait without an `outcome` expired, or its execution ended first. For a child
+    execution that no node run waits for, the row only links the two.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -54,6 +66,9 @@ class Wait(models.Model):
     run_index = models.PositiveIntegerField(default=0)
     attempt = models.PositiveIntegerField(default=1)
     kind = models.CharField(max_length=10, choices=WaitKind.choices)
+    place = models.CharField(
+        max_length=7, choices=HoldPlace.choices, blank=True, default="", db_default="", help_text="Of a hold only."
+    )
     message = models.TextField(blank=True, max_length=5000, help_text="The question to decide.")
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Empty: any editor."
@@ -67,6 +82,11 @@ class Wait(models.Model):
         null=True,
         help_text="Child executions of items that it waits for: how many, how many at a time, started, ended, failed.",
     )
+    details = OrderedJSONField(
+        null=True,
+        help_text="What a hold is about: {reason, error, took_ms, sent}; `sent` are the hosts to which the node run has"
+        " sent credentials, by the credential's id.",
+    )
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True)
@@ -79,7 +99,17 @@ class Wait(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["execution", "node_id", "run_index", "attempt"], name="one_wait_per_attempt"
+                fields=["execution", "node_id", "run_index", "attempt"],
+                name="one_wait_per_attempt",
+                condition=~models.Q(kind="hold"),
+            ),
+            models.UniqueConstraint(
+                fields=["execution", "node_id", "run_index", "attempt", "place"],
+                name="one_hold_per_place",
+                condition=models.Q(kind="hold"),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="hold") ^ models.Q(place=""), name="only_holds_have_a_place"
             ),
         ]
         indexes = [
@@ -93,6 +123,9 @@ class Wait(models.Model):
                 fields=["id"],
                 name="wait_for_children",
                 condition=models.Q(children__isnull=False, resolved_at__isnull=True),
+            ),
+            models.Index(  # lists of held executions
+                fields=["execution"], name="wait_held", condition=models.Q(kind="hold", resolved_at__isnull=True)
             ),
             models.Index(fields=["kind", "-id"], name="wait_decided", condition=models.Q(outcome__isnull=False)),
         ]

@@ -32,6 +32,12 @@ class ItemError:
     """The expression that failed: `{parameter, source, item, line, column}`, the last two if they are known."""
 
     @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> ItemError:
+        """Return an error from the form in which a node run's row stores it."""
+        known = {name: data.get(name) for name in ("response", "expression")}
+        return cls(str(data.get("message")), str(data.get("type")), bool(data.get("retryable")), **known)
+
+    @classmethod
     def of(cls, error: Exception) -> ItemError:
         """Return an error in the form in which it is stored and passed on."""
         if not isinstance(error, NodeError):
@@ -113,6 +119,10 @@ class ItemOutcomes:
     def begin(self, attempt: int, keeper: OutcomeKeeper | None = None) -> None:
         """Begin an attempt."""
         self.attempt, self.keeper, self._to_retry = attempt, keeper, {}
+
+    def follow(self, on_error: OnError, retry: Retry) -> None:
+        """Go on by another definition of the node; what came of the items so far stays."""
+        self._on_error, self._retry = on_error, retry
 
     def restore(self, index: int, outcome: Outputs | ItemError) -> None:
         """Take an outcome that was kept by an earlier process."""

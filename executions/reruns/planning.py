@@ -75,6 +75,8 @@ def plan(execution: Execution, request: RerunRequest, by: User | None) -> NewExe
         trigger_node=_trigger_node(execution, version),
         priority=request.priority or execution.priority,
         mode=request.mode or execution.mode,
+        on_failure=request.on_failure or execution.on_failure,
+        hold_seconds=request.hold_seconds or execution.hold_seconds,
         by=by,
         rerun_of=execution,
     )

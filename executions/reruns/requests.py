@@ -39,3 +39,6 @@ class RerunRequest:
     mode: str | None = None
     choices: Mapping[str, Choice] = field(default_factory=dict)
     """Nodes that do not run as usual."""
+    on_failure: str | None = None
+    """What happens when a node fails for good; like `hold_seconds`, by default as in the original execution."""
+    hold_seconds: int | None = None

@@ -27,7 +27,7 @@ from events.streaming import publisher
 from executions.domain.final_outputs import FinalOutputs, final_outputs
 from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, NodeRun, WorkflowVersion
+from executions.models import Execution, NodeRun, Wait, WorkflowVersion
 from executions.nodes.registry import output_names
 from workflow_platform.core.logs import without_log_context
 
@@ -86,7 +86,8 @@ _listeners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Listener] = we
 async def wait_for(execution_id: UUID, seconds: float, *, until_response: bool = False) -> dict[str, Any]:
     """Wait up to `seconds` for the execution's end, or with `until_response` for its response if that comes first.
 
-    Returns the current `{status, response, items}`; `items` is the result of a completed execution, and `problem`, if
+    It does not wait for a person: once the execution is held, and nothing else runs, it returns. Returns the current
+    `{status, response, items, held}`; `items` is the result of a completed execution, and `problem`, if
     present, says why it cannot be returned.
     """
     loop = asyncio.get_running_loop()
@@ -106,7 +107,9 @@ async def wait_for(execution_id: UUID, seconds: float, *, until_response: bool =
             pause = min(MAX_POLL_SECONDS, pause * 2)
             received, waiter.state = waiter.state, None
             state: dict[str, Any] = received or await _load(execution_id)
-            done = ExecutionStatus(state["status"]).ended or (until_response and state["response"] is not None)
+            answered = until_response and state["response"] is not None
+            held = state.get("held") and state["status"] == ExecutionStatus.WAITING.value
+            done = ExecutionStatus(state["status"]).ended or answered or held
             if done or loop.time() >= deadline:
                 return state
     finally:
@@ -124,6 +127,8 @@ class ResultTooLarge(Exception):
 def _load(execution_id: UUID) -> dict[str, Any]:
     execution = Execution.objects.only("status", "response", "version_id").get(pk=execution_id)
     state: dict[str, Any] = {"status": execution.status, "response": execution.response, "items": []}
+    if execution.status == ExecutionStatus.WAITING.value:
+        state["held"] = Wait.objects.holds().open().filter(execution=execution_id).exists()
     if execution.status == ExecutionStatus.COMPLETED.value and execution.response is None:
         try:
             state["items"] = result_items(execution)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from executions.admission import admission
 from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, Wait
+from executions.models import Execution, Wait, WaitKind
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.requests.hooks_host import hooks_url
 
@@ -51,7 +51,8 @@ def resolve(wait_id: UUID, outcome: dict[str, Any], *, by: User | None = None) -
 
 @transaction.atomic
 def settle(execution: Execution, due: Collection[tuple[str, int, int]] = ()) -> dict[tuple[str, int, int], Wait]:
-    """Return the execution's waits by node, run index and attempt. Unresolved waits in `due` expire now.
+    """Return the execution's waits by node, run index and attempt: the hold of an attempt that has one, which no longer
+    waits for anything else. Unresolved waits of the attempts in `due` expire now.
 
     Expiry and resolution are both written under the row's lock, so only one of them happens.
     """
@@ -59,7 +60,7 @@ def settle(execution: Execution, due: Collection[tuple[str, int, int]] = ()) -> 
     if expired:
         unresolved = Wait.objects.filter(reduce(or_, expired), execution=execution, resolved_at__isnull=True)
         unresolved.update(resolved_at=timezone.now())
-    rows = Wait.objects.filter(execution=execution)
+    rows = sorted(Wait.objects.filter(execution=execution), key=lambda wait: wait.kind == WaitKind.HOLD)
     return {(wait.node_id, wait.run_index, wait.attempt): wait for wait in rows}
 
 

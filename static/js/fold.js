@@ -50,6 +50,7 @@ const NODE_STATUSES = {
   node_failed: "failed",
   node_skipped: "skipped",
   node_waiting: "waiting",
+  held: "waiting",
   node_retrying: "running",
 };
 
@@ -92,7 +93,9 @@ function end(state, { time, data }) {
   state.summary = data.summary;
   state.error = data.error ?? null;
   state.cachedFrom = data.cached_from ?? null;
-  for (const run of state.runs.values()) if (!run.endedAt) Object.assign(run, { status: "cancelled", endedAt: time });
+  for (const run of state.runs.values()) {
+    if (!run.endedAt) Object.assign(run, { status: "cancelled", endedAt: time, error: null });
+  }
 }
 
 /**
@@ -172,7 +175,9 @@ function applyToRun(state, { type, time, data }, status) {
     run.retries.push({ attempt: data.attempt, at: time, delayMs: data.delay_ms, error: data.error });
   }
   if (status === "waiting") {
-    run.waitsFor = { kind: data.kind, reason: data.reason, until: data.until, wait: data.wait };
+    run.waitsFor = type === "execution.held"
+      ? { kind: "hold", reason: data.reason, until: data.expires_at, wait: data.hold }
+      : { kind: data.kind, reason: data.reason, until: data.until, wait: data.wait };
   }
   run.child = data.child ?? run.child;
   run.inputItems = data.input_items ?? run.inputItems;

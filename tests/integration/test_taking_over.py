@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from executions import lifecycle, reruns
-from executions.api.executions import inputs_of
 from executions.domain.statuses import ExecutionStatus
+from executions.holds import inputs_of
 from executions.lifecycle import CannotStart
 from executions.models import Execution, NodeRun
 from executions.reruns import planning

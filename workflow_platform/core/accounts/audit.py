@@ -83,6 +83,11 @@ def advice_changed(kind: AuditKind, workspace: UUID, by: User | None, subject: s
     _write(kind, [workspace], by, subject[:254], data)
 
 
+def hold_answered(workspace: UUID, by: User, subject: str, **data: Any) -> None:
+    """Record that somebody answered a held node run: which, with which action, and what was edited; no values."""
+    _write(AuditKind.HOLD_ANSWERED, [workspace], by, subject[:254], data)
+
+
 def changed_in_admin(kind: AuditKind, rows: Sequence[Model], by: User, **data: Any) -> None:
     """Record what staff did with objects of one model in the admin site: which, and which fields changed; no values."""
     model = type(rows[0])

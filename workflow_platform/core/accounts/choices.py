@@ -70,6 +70,7 @@ class AuditKind(models.TextChoices):
     TOKEN_REVOKED = "token.revoked", _("API token revoked")
     PASSWORD_CHANGED = "password.changed", _("Password changed")
     SIGN_IN_FAILED = "sign_in.failed", _("Sign-in failed")
+    HOLD_ANSWERED = "hold.answered", _("Held node run answered")
     ADMIN_ADDED = "admin.added", _("Added in the admin site")
     ADMIN_CHANGED = "admin.changed", _("Changed in the admin site")
     ADMIN_DELETED = "admin.deleted", _("Deleted in the admin site")
